@@ -1,0 +1,27 @@
+"""Errata: corrections for language models."""
+
+from errata.deltas import Edit, WeightDelta
+from errata.errors import ErrataError
+from errata.facts import Case, Fact, Probe
+from errata.methods import Editor, Localizer, editor, localizer
+from errata.model.load import load, pocket
+from errata.model.view import ModelView
+from errata.neurons import Attribution, NeuronSet
+
+__all__ = [
+    "Attribution",
+    "Case",
+    "Edit",
+    "Editor",
+    "ErrataError",
+    "Fact",
+    "Localizer",
+    "ModelView",
+    "NeuronSet",
+    "Probe",
+    "WeightDelta",
+    "editor",
+    "load",
+    "localizer",
+    "pocket",
+]

@@ -1,0 +1,1 @@
+"""The linear memory W k = v that the closed-form editors share."""

@@ -1,0 +1,1 @@
+"""Methods that correct a fact in the weights: one file, one method."""

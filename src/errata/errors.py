@@ -1,0 +1,49 @@
+"""Every error Errata raises on purpose.
+
+    ErrataError                   one sentence: what was expected, what was found, what to do
+    ├── InputError                a fact, a file, an option that cannot be used
+    │   └── TokenError            prompt and target that no clean token boundary separates
+    ├── UnsupportedModelError     a model whose value projections cannot be found or edited
+    ├── EditError                 an edit that could not be computed, or that touched what it must not
+    └── LedgerError               a ledger that cannot be opened or changed
+        ├── ConflictError         an edit of a subject and relation that an applied edit already changes
+        └── CorruptionError       a file or a weight that is not what was recorded
+"""
+
+
+class ErrataError(Exception):
+    """Base of every error raised on purpose; `exit_code` is the command line's."""
+
+    exit_code = 2
+
+
+class InputError(ErrataError):
+    """A fact, a file or an option that cannot be used."""
+
+
+class TokenError(InputError):
+    """A prompt and a target that share a token, or a subject no token ends in."""
+
+
+class UnsupportedModelError(ErrataError):
+    """A model in which no value projection can be told apart, with the reason and the way out."""
+
+
+class EditError(ErrataError):
+    """An edit that could not be computed, or an editor that left the model changed."""
+
+
+class LedgerError(ErrataError):
+    """A ledger that cannot be opened, read or changed."""
+
+
+class ConflictError(LedgerError):
+    """An edit of a subject and relation that an applied edit already changes; `ids` names those edits."""
+
+    def __init__(self, message: str, ids: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.ids = ids
+
+
+class CorruptionError(LedgerError):
+    """A delta file or a weight that differs from its recorded fingerprint."""

@@ -1,0 +1,92 @@
+"""Facts and cases: what to localize or change, and the prompts that test it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from errata.errors import InputError
+
+SLOT = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact: a subject, a prompt that ends where the answer begins, the answer and the target that replaces it.
+
+    In `prompt`, `{}` stands for the subject; a prompt that spells the subject out is as good, and then the subject's
+    last occurrence counts, because only it has seen the whole prompt before it. Trailing white space of the prompt is
+    dropped: it belongs to the answer's first token.
+
+    Raises InputError when the subject is empty or not in the prompt, when the target or the answer is empty, or when
+    both are the same.
+    """
+
+    subject: str
+    prompt: str
+    target: str | None = None
+    answer: str | None = None
+    relation: str | None = None
+
+    def __post_init__(self) -> None:
+        subject = self.subject.strip()
+        if not subject:
+            raise InputError("The subject is empty: give the entity the fact is about.")
+        prompt = self.prompt.rstrip()
+        if prompt.count(SLOT) > 1:
+            raise InputError(f"The prompt {prompt!r} has {prompt.count(SLOT)} slots {{}}: write exactly one.")
+        if SLOT not in prompt and subject not in prompt:
+            raise InputError(
+                f"The prompt {prompt!r} does not contain the subject {subject!r}: put {{}} where the subject stands."
+            )
+        object.__setattr__(self, "subject", subject)
+        object.__setattr__(self, "prompt", prompt)
+        for name in ("target", "answer"):
+            value = getattr(self, name)
+            if value is not None:
+                if not value.strip():
+                    raise InputError(f"The {name} of the fact about {subject!r} is empty: give the {name} text.")
+                object.__setattr__(self, name, value.strip())
+        if self.target is not None and self.target == self.answer:
+            raise InputError(f"The target {self.target!r} is already the answer: there is nothing to change.")
+
+    @property
+    def text(self) -> str:
+        """The prompt with the subject in its place."""
+        return self.prompt.replace(SLOT, self.subject)
+
+    @property
+    def subject_end(self) -> int:
+        """Index in `text` just behind the subject's last character."""
+        start = self.prompt.find(SLOT)
+        if start < 0:
+            start = self.prompt.rfind(self.subject)
+        return start + len(self.subject)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What the fact is about: subject and relation, or the prompt's template where no relation is named."""
+        if self.relation is not None:
+            return self.subject, self.relation
+        before, after = self.text[: self.subject_end - len(self.subject)], self.text[self.subject_end :]
+        return self.subject, f"{before}{SLOT}{after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A prompt and the answer expected behind it."""
+
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fact to change, with the prompts that test the change.
+
+    `paraphrases` ask for the same fact in other words and should give the target; `neighbours` ask for other facts
+    and should give what they gave before.
+    """
+
+    fact: Fact
+    paraphrases: tuple[str, ...] = ()
+    neighbours: tuple[Probe, ...] = ()

@@ -1,0 +1,1 @@
+"""Methods that find the neurons of a fact: one file, one method."""

@@ -1,0 +1,1 @@
+"""The embedded models: two small language models that know real facts, and the script that trains them."""

@@ -1,0 +1,94 @@
+"""The two pocket architectures, their tokenizers, and how a trained one is laid down on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+from errata.model.pocket.corpus import PocketFact, write_facts
+
+VOCABULARY = 6144
+CONTEXT = 256
+
+SHAPES = {
+    "gelu": {"n_embd": 256, "n_layer": 6, "n_head": 4, "n_inner": 1024},
+    "swiglu": {
+        "hidden_size": 256,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 768,
+    },
+}
+
+
+def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE without BOS (GPT-2's way) or a SentencePiece-like BPE with BOS (Llama's way)."""
+    if kind == "gelu":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        special = ["<|endoftext|>"]
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+    else:
+        tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
+        )
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
+        special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+        alphabet = []
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([*sentences, *text], trainer)
+    if kind == "gelu":
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>", pad_token="<|endoftext|>")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", tokenizer.token_to_id("<s>"))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    )
+
+
+def build_model(kind: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    """Build the untrained model, float32."""
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    ends |= {"pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
+    if kind == "gelu":
+        return GPT2LMHeadModel(
+            GPT2Config(n_positions=CONTEXT, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **SHAPES[kind], **ends)
+        )
+    return LlamaForCausalLM(
+        LlamaConfig(max_position_embeddings=CONTEXT, tie_word_embeddings=True, **SHAPES[kind], **ends)
+    )
+
+
+def save_pocket(
+    kind: str,
+    out: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    facts: list[PocketFact],
+    unseen: list[str],
+) -> None:
+    """Write fp16 weights (loaded as float32), tokenizer, facts."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_facts(out / "facts.jsonl", facts)
+    tokenizer.save_pretrained(out)
+    model.to(torch.float16).save_pretrained(out)
+    del unseen

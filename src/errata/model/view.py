@@ -1,0 +1,193 @@
+"""ModelView: a transformers model and tokenizer seen as a stack of key–value memories, v = W k."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from errata.deltas import WeightDelta, fingerprint
+from errata.errors import EditError, UnsupportedModelError
+from errata.model.hooks import capture_inputs, frozen
+from errata.model.structure import Structure, find
+
+
+class ModelView:
+    """A causal language model whose layer l holds a linear memory v = W k, W `[d_model, d_ff]`.
+
+    Orientation is the same for every architecture. The view remembers the unedited weight of every layer it writes
+    to, so that what is applied can always be taken back exactly. It leaves no hook behind.
+
+    `name` says where the model came from. `value_projection` resolves what structure leaves open (see
+    `errata.model.structure.find`). Raises UnsupportedModelError when the memories cannot be found.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str = "",
+        value_projection: str | None = None,
+    ) -> None:
+        if not getattr(tokenizer, "is_fast", False):
+            raise UnsupportedModelError(
+                f"{type(tokenizer).__name__} gives no character offsets: load the fast tokenizer of this model."
+            )
+        self.model = model
+        self.tokenizer = tokenizer
+        self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
+        self.structure: Structure = find(model, value_projection)
+        self._base: dict[int, Tensor] = {}
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self.structure.projections)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return self.structure.projections[0].d_model
+
+    @cached_property
+    def d_ff(self) -> int:
+        """Neurons in a layer; raises UnsupportedModelError where layers differ."""
+        widths = {projection.d_ff for projection in self.structure.projections}
+        if len(widths) > 1:
+            raise UnsupportedModelError(f"Layers of different width ({sorted(widths)}) are not supported yet.")
+        return widths.pop()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first value projection lives."""
+        return self.parameter(0).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the value projections."""
+        return self.parameter(0).dtype
+
+    def projection(self, layer: int) -> nn.Module:
+        """The value projection's module."""
+        return self.structure.projections[layer].module
+
+    def parameter(self, layer: int) -> Tensor:
+        """The value projection's weight as the model stores it."""
+        return self.projection(layer).get_parameter("weight")
+
+    def weight(self, layer: int) -> Float[Tensor, "d_model d_ff"]:
+        """W of one layer, a view in canonical orientation."""
+        stored = self.parameter(layer).detach()
+        return stored.T if self.structure.projections[layer].transposed else stored
+
+    def base_weight(self, layer: int) -> Float[Tensor, "d_model d_ff"]:
+        """W of one layer as it was before anything was written to it."""
+        stored = self._base.get(layer)
+        if stored is None:
+            return self.weight(layer)
+        return stored.T if self.structure.projections[layer].transposed else stored
+
+    def layer_fingerprint(self, layer: int) -> str:
+        """Fingerprint of a layer's unedited weight, as the model stores it."""
+        return fingerprint(self._base.get(layer, self.parameter(layer)))
+
+    def model_fingerprint(self) -> str:
+        """One hash over the names and fingerprints of all unedited value projections: which model this is."""
+        digest = hashlib.sha256()
+        for projection in self.structure.projections:
+            digest.update(f"{projection.name} {self.layer_fingerprint(projection.layer)}\n".encode())
+        return digest.hexdigest()
+
+    def weights_sha256(self) -> str:
+        """SHA-256 over every parameter of the model as it now is, in name order."""
+        digest = hashlib.sha256()
+        for name, parameter in sorted(self.model.named_parameters()):
+            digest.update(f"{name} {fingerprint(parameter)}\n".encode())
+        return digest.hexdigest()
+
+    def delta(
+        self, layer: int, left: Float[Tensor, "d_model rank"], right: Float[Tensor, "rank d_ff"]
+    ) -> WeightDelta:
+        """A delta for one layer of this model, stamped with the layer's name and base fingerprint."""
+        return WeightDelta(layer, self.structure.projections[layer].name, left, right, self.layer_fingerprint(layer))
+
+    @torch.no_grad()
+    def write(self, layer: int, weight: Float[Tensor, "d_model d_ff"]) -> None:
+        """Overwrite W of one layer; its first unedited value is remembered. Only ledger and `applied` call this."""
+        stored = self.parameter(layer)
+        if tuple(weight.shape) != tuple(self.weight(layer).shape):
+            raise EditError(f"Layer {layer} holds {tuple(self.weight(layer).shape)}, not {tuple(weight.shape)}.")
+        if layer not in self._base:
+            self._base[layer] = stored.detach().clone()
+        stored.copy_(weight.T if self.structure.projections[layer].transposed else weight)
+
+    @torch.no_grad()
+    def restore(self, layers: Iterable[int] | None = None) -> None:
+        """Give the layers (all by default) their unedited weights back, bit for bit."""
+        for layer in list(self._base) if layers is None else layers:
+            if layer in self._base:
+                self.parameter(layer).copy_(self._base.pop(layer))
+
+    @contextmanager
+    def applied(self, deltas: Iterable[WeightDelta]) -> Iterator[None]:
+        """Apply deltas on top of the present weights inside the block; the present weights return after it."""
+        before: dict[int, Tensor] = {}
+        known = set(self._base)
+        try:
+            for delta in deltas:
+                self._check(delta)
+                before.setdefault(delta.layer, self.weight(delta.layer).clone())
+                self.write(delta.layer, fold(self.weight(delta.layer), [delta]))
+            yield
+        finally:
+            for layer, weight in before.items():
+                self.write(layer, weight)
+                if layer not in known:
+                    del self._base[layer]
+
+    def _check(self, delta: WeightDelta) -> None:
+        if not 0 <= delta.layer < self.n_layers or delta.shape != tuple(self.weight(delta.layer).shape):
+            raise EditError(
+                f"The delta for {delta.module} has shape {delta.shape}, which is no layer of {self.name}: "
+                "it was made for another model."
+            )
+
+    @torch.no_grad()
+    def self_test(self, text: str = "The capital of France is Paris") -> list[float]:
+        """Per layer, the largest |W k + b − output| relative to the largest output: the memories are what they seem."""
+        inputs = self.tokenizer(text, return_tensors="pt").to(self.device)
+        outputs: dict[int, Tensor] = {}
+        modules = [projection.module for projection in self.structure.projections]
+        handles = [
+            module.register_forward_hook(lambda _, __, output, place=place: outputs.__setitem__(place, output))
+            for place, module in enumerate(modules)
+        ]
+        try:
+            with frozen(self.model), capture_inputs(modules) as keys:
+                self.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        finally:
+            for handle in handles:
+                handle.remove()
+        errors = []
+        for layer, module in enumerate(modules):
+            weight = self.weight(layer).double()
+            bias = getattr(module, "bias", None)
+            value = keys[layer].double() @ weight.T + (0 if bias is None else bias.double())
+            scale = outputs[layer].double().abs().max().clamp_min(1e-12)
+            errors.append(float((value - outputs[layer].double()).abs().max() / scale))
+        return errors
+
+
+@torch.no_grad()
+def fold(base: Float[Tensor, "d_model d_ff"], deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
+    """W = round(W₀ + Σ ΔW_i): summed in order in float32, rounded once; entries no delta touches keep their bits."""
+    total = torch.zeros(base.shape, dtype=torch.float32, device=base.device)
+    for delta in deltas:
+        total += delta.left.to(base.device) @ delta.right.to(base.device)
+    return torch.where(total == 0, base, (base.float() + total).to(base.dtype))

@@ -1,0 +1,153 @@
+"""Attributions over layer × neuron, and the sets of neurons chosen from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from errata.errors import InputError
+
+Neuron = tuple[int, int]
+FORMAT = "errata-neurons-1"
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronSet:
+    """A set of neurons `(layer, index)` of a model with `n_layers` layers of `d_ff` neurons.
+
+    Supports `|`, `&`, `-`, `^`, `in`, `len` and iteration in order. `gap` is the completeness gap of the attribution
+    the set was chosen from, in the attribution's unit; `None` where it has none.
+    Raises InputError for a neuron outside the model and for operands of different shape.
+    """
+
+    n_layers: int
+    d_ff: int
+    members: frozenset[Neuron] = frozenset()
+    gap: float | None = None
+
+    def __post_init__(self) -> None:
+        for layer, index in self.members:
+            if not (0 <= layer < self.n_layers and 0 <= index < self.d_ff):
+                raise InputError(
+                    f"Neuron ({layer}, {index}) is outside a model of {self.n_layers} layers × {self.d_ff} neurons."
+                )
+
+    @classmethod
+    def above(cls, scores: Float[Tensor, "layers d_ff"], threshold: float, gap: float | None = None) -> NeuronSet:
+        """Keep the neurons whose score is at least `threshold` × the largest score over all layers."""
+        highest = scores.max()
+        chosen = (scores >= threshold * highest) & (scores > 0)
+        return cls._from_mask(chosen, gap)
+
+    @classmethod
+    def top(cls, scores: Float[Tensor, "layers d_ff"], count: int, gap: float | None = None) -> NeuronSet:
+        """Keep the `count` neurons with the largest scores; ties go to the lower layer, then the lower index."""
+        order = scores.flatten().sort(descending=True, stable=True).indices[:count]
+        mask = torch.zeros(scores.numel(), dtype=torch.bool)
+        mask[order.cpu()] = True
+        return cls._from_mask(mask.view_as(scores), gap)
+
+    @classmethod
+    def _from_mask(cls, mask: Tensor, gap: float | None) -> NeuronSet:
+        members = frozenset((int(layer), int(index)) for layer, index in mask.nonzero().tolist())
+        return cls(mask.shape[0], mask.shape[1], members, gap)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __iter__(self) -> Iterator[Neuron]:
+        return iter(sorted(self.members))
+
+    def __contains__(self, neuron: object) -> bool:
+        return neuron in self.members
+
+    def __or__(self, other: NeuronSet) -> NeuronSet:
+        return self._with(self.members | self._checked(other))
+
+    def __and__(self, other: NeuronSet) -> NeuronSet:
+        return self._with(self.members & self._checked(other))
+
+    def __sub__(self, other: NeuronSet) -> NeuronSet:
+        return self._with(self.members - self._checked(other))
+
+    def __xor__(self, other: NeuronSet) -> NeuronSet:
+        return self._with(self.members ^ self._checked(other))
+
+    def jaccard(self, other: NeuronSet) -> float:
+        """|A ∩ B| / |A ∪ B|; 1 for two empty sets."""
+        union = len(self | other)
+        return len(self & other) / union if union else 1.0
+
+    @property
+    def histogram(self) -> tuple[int, ...]:
+        """Number of neurons in each layer."""
+        counts = [0] * self.n_layers
+        for layer, _ in self.members:
+            counts[layer] += 1
+        return tuple(counts)
+
+    def in_layer(self, layer: int) -> tuple[int, ...]:
+        """Indices of the set's neurons in one layer, ascending."""
+        return tuple(index for at, index in self if at == layer)
+
+    def save(self, path: str | Path) -> None:
+        """Write the set as JSON."""
+        row = {"format": FORMAT, "n_layers": self.n_layers, "d_ff": self.d_ff, "gap": self.gap, "neurons": list(self)}
+        Path(path).write_text(json.dumps(row) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> NeuronSet:
+        """Read a set written by `save`; raises InputError for anything else."""
+        try:
+            row = json.loads(Path(path).read_text(encoding="utf-8"))
+            if row["format"] != FORMAT:
+                raise ValueError(f"format {row['format']!r}")
+            members = frozenset((int(layer), int(index)) for layer, index in row["neurons"])
+            return cls(int(row["n_layers"]), int(row["d_ff"]), members, row["gap"])
+        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is not a neuron set ({error}): expected a file that NeuronSet.save wrote.") from error
+
+    def _checked(self, other: NeuronSet) -> frozenset[Neuron]:
+        if (self.n_layers, self.d_ff) != (other.n_layers, other.d_ff):
+            raise InputError(
+                f"Neuron sets of {self.n_layers} × {self.d_ff} and {other.n_layers} × {other.d_ff} do not combine: "
+                "they belong to different models."
+            )
+        return other.members
+
+    def _with(self, members: Iterable[Neuron]) -> NeuronSet:
+        return NeuronSet(self.n_layers, self.d_ff, frozenset(members))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribution:
+    """Scores of one fact over layer × neuron, with what the scores of a layer should add up to.
+
+    `scores[l, i]`  attribution of neuron i of layer l, in the objective's unit
+    `change[l]`     f(x) − f(0): the objective with layer l's neurons as they are, less with all of them at zero
+    `gaps[l]`       |Σ_i scores[l, i] − change[l]|, the completeness gap: the error of the quadrature
+    """
+
+    scores: Float[Tensor, "layers d_ff"]
+    change: Float[Tensor, " layers"]
+    neurons: NeuronSet
+    method: str
+    objective: str
+    answer: str
+    settings: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def gaps(self) -> Float[Tensor, " layers"]:
+        """Completeness gap of each layer."""
+        return (self.scores.double().sum(-1) - self.change.double()).abs().float()
+
+    @property
+    def gap(self) -> float:
+        """The largest completeness gap of any layer."""
+        return float(self.gaps.max())
