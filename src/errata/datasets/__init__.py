@@ -1,0 +1,1 @@
+"""Data sets as cases: one file, one data set."""
