@@ -1,0 +1,1 @@
+"""Errata's tests: the folders mirror src/errata."""
