@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -44,6 +44,8 @@ class ModelView:
         self.name = name or str(getattr(model.config, "_name_or_path", "")) or type(model).__name__
         self.structure: Structure = find(model, value_projection)
         self._base: dict[int, Tensor] = {}
+        # What methods measured on this model and may use again; keys name everything the value depends on.
+        self.memo: dict[Hashable, object] = {}
 
     @property
     def n_layers(self) -> int:
@@ -111,9 +113,7 @@ class ModelView:
             digest.update(f"{name} {fingerprint(parameter)}\n".encode())
         return digest.hexdigest()
 
-    def delta(
-        self, layer: int, left: Float[Tensor, "d_model rank"], right: Float[Tensor, "rank d_ff"]
-    ) -> WeightDelta:
+    def delta(self, layer: int, left: Float[Tensor, "d_model rank"], right: Float[Tensor, "rank d_ff"]) -> WeightDelta:
         """A delta for one layer of this model, stamped with the layer's name and base fingerprint."""
         return WeightDelta(layer, self.structure.projections[layer].name, left, right, self.layer_fingerprint(layer))
 
@@ -187,7 +187,19 @@ class ModelView:
 @torch.no_grad()
 def fold(base: Float[Tensor, "d_model d_ff"], deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
     """W = round(W₀ + Σ ΔW_i): summed in order in float32, rounded once; entries no delta touches keep their bits."""
-    total = torch.zeros(base.shape, dtype=torch.float32, device=base.device)
+    return rounded(base, add_deltas(torch.zeros(base.shape, dtype=torch.float32, device=base.device), deltas))
+
+
+@torch.no_grad()
+def add_deltas(total: Float[Tensor, "d_model d_ff"], deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
+    """Σ ΔW_i, continued in place: `total` float32 holds the sum so far."""
     for delta in deltas:
-        total += delta.left.to(base.device) @ delta.right.to(base.device)
+        # Fresh copies lie alike in memory wherever a delta came from, so the product has the same bits each time.
+        total += delta.left.to(total.device, copy=True) @ delta.right.to(total.device, copy=True)
+    return total
+
+
+@torch.no_grad()
+def rounded(base: Float[Tensor, "d_model d_ff"], total: Float[Tensor, "d_model d_ff"]) -> Float[Tensor, "d_model d_ff"]:
+    """round(W₀ + Σ ΔW_i) in W₀'s dtype; where the sum is zero, W₀ keeps its bits (a negative zero too)."""
     return torch.where(total == 0, base, (base.float() + total).to(base.dtype))
