@@ -104,7 +104,8 @@ class Edit:
             "versions": dict(self.versions),
             "deltas": [{"layer": d.layer, "module": d.module, "base": d.base} for d in self.deltas],
         }
-        return save(tensors, {"format": FORMAT, "edit": json.dumps(header, sort_keys=True, allow_nan=False)})
+        # One metadata entry: safetensors writes several in no particular order, and equal edits are equal bytes.
+        return save(tensors, {FORMAT: json.dumps(header, sort_keys=True, allow_nan=False)})
 
     def save(self, path: str | Path) -> None:
         """Write the edit to a file."""
@@ -116,9 +117,9 @@ class Edit:
         try:
             with safetensors.safe_open(str(path), framework="pt") as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-                header = json.loads(metadata["edit"])
+                if FORMAT not in metadata:
+                    raise ValueError(f"its header has no {FORMAT!r} entry")
+                header = json.loads(metadata[FORMAT])
                 deltas = tuple(
                     WeightDelta(
                         layer=int(row["layer"]),

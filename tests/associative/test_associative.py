@@ -1,0 +1,125 @@
+"""The linear memory's mathematics: covariance, whitened directions, rank-one updates, value optimisation."""
+
+import pytest
+import torch
+
+from errata import Fact
+from errata.associative.covariance import covariance
+from errata.associative.keys import subject_keys
+from errata.associative.sampling import sample_contexts, sample_tokens
+from errata.associative.solve import rank_one, whiten
+from errata.associative.values import ValueSettings, optimise_values
+from errata.errors import EditError
+from errata.model.hooks import capture_inputs, count_hooks
+from errata.model.tokens import encode_fact
+from tests.tiny import ARCHITECTURES, tiny
+
+TEXT = ["The capital of France is Paris. The capital of Italy is Rome. The capital of Spain is Madrid."] * 20
+FACTS = [Fact("France", "The capital of {} is", target="Rome"), Fact("Ada Lovelace", "{} was born in", target="Paris")]
+
+
+def test_covariance_is_the_mean_outer_product():
+    view = tiny("llama")
+    found = covariance(view, 1, tokens=128, text=TEXT)
+    stream = [t for line in TEXT for t in view.tokenizer(line)["input_ids"]][:128]
+    with torch.no_grad(), capture_inputs([view.projection(1)]) as seen:
+        view.model(input_ids=torch.tensor(stream).view(2, 64), use_cache=False)
+    keys = seen[0][:, 1:].reshape(-1, view.d_ff).double()
+    assert torch.allclose(found, keys.T @ keys / len(keys), atol=1e-10)
+    assert covariance(view, 1, tokens=128, text=TEXT) is found
+
+
+def test_covariance_is_measured_anew_when_a_layer_below_changes():
+    view = tiny("llama")
+    first = covariance(view, 2, tokens=64, text=TEXT)
+    view.write(1, view.weight(1) * 2)
+    assert not torch.equal(covariance(view, 2, tokens=64, text=TEXT), first)
+
+
+def test_rank_one_writes_the_residual_at_the_key():
+    generator = torch.Generator().manual_seed(0)
+    key, direction = torch.randn(2, 7, dtype=torch.float64, generator=generator)
+    residual = torch.randn(5, dtype=torch.float64, generator=generator)
+    left, right = rank_one(residual, direction, key)
+    assert torch.allclose(left @ right @ key, residual)
+    other = torch.linalg.svd(right, full_matrices=True).Vh[1]
+    assert torch.allclose((left @ right @ other).abs().max(), torch.zeros((), dtype=torch.float64), atol=1e-12)
+    with pytest.raises(EditError, match="zero"):
+        rank_one(residual, direction, torch.zeros_like(key))
+
+
+def test_whitened_direction_solves_the_loaded_system():
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(6, 6, dtype=torch.float64, generator=generator)
+    c, keys = root @ root.T, torch.randn(3, 6, generator=generator)
+    loaded = c + 0.1 * c.diagonal().mean() * torch.eye(6, dtype=torch.float64)
+    assert torch.allclose(whiten(c, keys, 0.1) @ loaded, keys.double())
+    assert torch.equal(whiten(None, keys), keys.double())
+    with pytest.raises(EditError, match="singular"):
+        whiten(torch.full((6, 6), float("nan"), dtype=torch.float64), keys)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+def test_sampling_repeats_and_leaves_the_global_generator_alone(architecture):
+    view = tiny(architecture)
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    first = sample_tokens(view, 4, 8, seed=1)
+    assert torch.equal(torch.rand(2), expected)
+    assert first.shape == (4, 8)
+    assert torch.equal(first, sample_tokens(view, 4, 8, seed=1))
+    assert not torch.equal(first, sample_tokens(view, 4, 8, seed=2))
+    contexts = sample_contexts(view, (3, 3, 5), seed=0)
+    assert contexts[0] == ""
+    assert len(contexts) == 4
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_subject_keys_are_what_the_projection_reads(architecture):
+    view = tiny(architecture)
+    rows = [encode_fact(view.tokenizer, fact) for fact in FACTS]
+    keys = subject_keys(view, 1, rows)
+    for row, key in zip(rows, keys, strict=True):
+        with torch.no_grad(), capture_inputs([view.projection(1)]) as seen:
+            view.model(input_ids=torch.tensor([row.ids]), use_cache=False)
+        assert torch.allclose(seen[0].view(len(row.ids), -1)[row.subject_last], key, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_values_lower_the_nll_and_batching_changes_nothing(architecture):
+    view = tiny(architecture)
+    settings = ValueSettings(steps=15, lr=0.3, clamp=None)
+    targets = [fact.target for fact in FACTS]
+    nothing = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], ValueSettings(steps=0))
+    both = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], settings)
+    assert all(after < before for after, before in zip(both.nll, nothing.nll, strict=True))
+    assert torch.equal(nothing.delta, torch.zeros_like(nothing.delta))
+    for i, fact in enumerate(FACTS):
+        alone = optimise_values(view, 1, [fact], [targets[i]], ["", "Dante. "], settings)
+        assert torch.allclose(alone.delta[0], both.delta[i], atol=1e-3 * float(both.delta[i].norm()))
+    assert count_hooks(view.model) == 0
+
+
+def test_the_clamp_bounds_the_value():
+    view = tiny("gpt2")
+    found = optimise_values(view, 1, FACTS, ["Rome", "Paris"], [""], ValueSettings(steps=10, clamp=0.5))
+    for delta, norm in zip(found.delta, found.norm, strict=True):
+        assert float(delta.norm()) <= 0.5 * norm * (1 + 1e-5)
+
+
+def test_a_fact_that_is_done_stops_moving():
+    view = tiny("gpt2")
+    nothing = optimise_values(view, 1, FACTS, ["Rome", "Paris"], [""], ValueSettings(steps=0))
+    stop = (nothing.nll[0] + nothing.nll[1]) / 2
+    found = optimise_values(view, 1, FACTS, ["Rome", "Paris"], [""], ValueSettings(steps=3, lr=1e-4, stop=stop))
+    done = 0 if nothing.nll[0] < stop else 1
+    assert torch.equal(found.delta[done], torch.zeros_like(found.delta[done]))
+    assert float(found.delta[1 - done].norm()) > 0
+
+
+def test_a_model_with_nan_is_refused():
+    view = tiny("llama")
+    view.write(2, torch.full_like(view.weight(2), float("nan")))
+    with pytest.raises(EditError, match="diverged"):
+        optimise_values(view, 1, FACTS, ["Rome", "Paris"], [""], ValueSettings(steps=3))

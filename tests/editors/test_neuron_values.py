@@ -1,0 +1,114 @@
+"""Edits of value vectors: eq. 7 column by column, both scales, and scaling that is exact."""
+
+import pytest
+import torch
+
+from errata import Fact, editor, localizer
+from errata.errors import EditError, InputError
+from errata.model.hooks import change_input
+from errata.model.tokens import encode_fact
+from tests.tiny import ARCHITECTURES, tiny
+
+FACT = Fact("France", "The capital of {} is", target="Rome", answer="Paris")
+FEW = localizer("knowledge_neurons", threshold=0.5, steps=4)
+
+
+def neurons_of(view, fact=FACT):
+    return FEW.attribute(view, [fact])[0].neurons
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama"])
+@pytest.mark.parametrize("scale", ["printed", "norm"])
+def test_correct_adds_the_targets_direction_to_each_neurons_column(architecture, scale):
+    view = tiny(architecture)
+    chosen = neurons_of(view)
+    edit = editor("neuron_values", localizer=FEW, scale=scale, lambda_old=1.0, lambda_new=8.0).edit(view, [FACT])
+    embedding = view.model.get_output_embeddings().weight.detach()
+    t = embedding[encode_fact(view.tokenizer, FACT, "Paris").target[0]]
+    t_new = embedding[encode_fact(view.tokenizer, FACT, "Rome").target[0]]
+    base = [view.weight(layer).clone() for layer in range(view.n_layers)]
+    with view.applied(edit.deltas):
+        for layer in range(view.n_layers):
+            for index in range(view.d_ff):
+                column, now = base[layer][:, index], view.weight(layer)[:, index]
+                if (layer, index) not in chosen:
+                    assert torch.equal(now, column)
+                    continue
+                size = column.norm() if scale == "norm" else 1.0
+                old, new = (t / t.norm(), t_new / t_new.norm()) if scale == "norm" else (t, t_new)
+                assert torch.allclose(now, column - 1.0 * size * old + 8.0 * size * new, atol=1e-5)
+    assert all(delta.rank == 1 for delta in edit.deltas)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_suppressing_equals_silencing_the_activations(architecture):
+    view = tiny(architecture)
+    chosen = neurons_of(view)
+    edit = editor("neuron_values", localizer=FEW, action="suppress").edit(view, [FACT])
+    ids = torch.tensor([encode_fact(view.tokenizer, FACT).ids])
+    with torch.no_grad(), view.applied(edit.deltas):
+        edited = view.model(input_ids=ids, use_cache=False).logits
+        for layer, index in chosen:
+            assert torch.equal(view.weight(layer)[:, index], torch.zeros(view.d_model))
+    from contextlib import ExitStack
+
+    with torch.no_grad(), ExitStack() as stack:
+        for layer in range(view.n_layers):
+            off = torch.ones(view.d_ff)
+            off[list(chosen.in_layer(layer))] = 0
+            stack.enter_context(change_input(view.projection(layer), lambda x, off=off: x * off))
+        silenced = view.model(input_ids=ids, use_cache=False).logits
+    assert torch.allclose(edited, silenced, atol=1e-5)
+
+
+def test_amplify_doubles_exactly_and_touches_nothing_else():
+    view = tiny("gpt2")
+    chosen = neurons_of(view)
+    edit = editor("neuron_values", localizer=FEW, action="amplify").edit(view, [FACT])
+    base = [view.weight(layer).clone() for layer in range(view.n_layers)]
+    with view.applied(edit.deltas):
+        for layer in range(view.n_layers):
+            factor = torch.ones(view.d_ff)
+            factor[list(chosen.in_layer(layer))] = 2
+            assert torch.equal(view.weight(layer), base[layer] * factor)
+
+
+def test_erase_zeroes_the_most_frequent_neurons_of_several_facts():
+    view = tiny("gpt2")
+    facts = [FACT, Fact("Italy", "The capital of {} is", answer="Rome"), Fact("Spain", "The capital of {} is", answer="Madrid")]
+    counts = {}
+    for found in FEW.attribute(view, facts):
+        for neuron in found.neurons:
+            counts[neuron] = counts.get(neuron, 0) + 1
+    expected = sorted(counts, key=lambda n: (-counts[n], n))[:3]
+    edit = editor("neuron_values", localizer=FEW, action="erase", most=3).edit(view, facts)
+    with view.applied(edit.deltas):
+        zero = [
+            (layer, index)
+            for layer in range(view.n_layers)
+            for index in range(view.d_ff)
+            if not view.weight(layer)[:, index].any()
+        ]
+    assert zero == sorted(expected)
+
+
+def test_the_models_own_answer_is_replaced_when_none_is_given():
+    view = tiny("llama")
+    edit = editor("neuron_values", localizer=FEW).edit(view, [Fact("France", "The capital of {} is", target="Rome")])
+    assert edit.deltas
+
+
+def test_bad_input_is_refused():
+    view = tiny("gpt2")
+    with pytest.raises(InputError, match="no target"):
+        editor("neuron_values", localizer=FEW).edit(view, [Fact("France", "The capital of {} is", answer="Paris")])
+    with pytest.raises(EditError, match="no neuron"):
+        class_of = type(FEW)
+        nothing = type("Nothing", (class_of,), {"attribute": lambda self, v, f: [_emptied(a) for a in FEW.attribute(v, f)]})
+        editor("neuron_values", localizer=nothing()).edit(view, [FACT])
+
+
+def _emptied(found):
+    from dataclasses import replace
+
+    return replace(found, neurons=found.neurons - found.neurons)
