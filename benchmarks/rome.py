@@ -1,6 +1,6 @@
 """R-ROME on facts of both pocket models, one by one, scored by free greedy generation.
 
-    python benchmarks/rome.py [--facts 100] [--seed 0]      writes benchmarks/results/rome.json
+python benchmarks/rome.py [--facts 100] [--seed 0]      writes benchmarks/results/rome.json
 """
 
 from __future__ import annotations

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+import transformers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -15,6 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from errata.model.pocket.card import write_card
 from errata.model.pocket.corpus import PocketFact, write_facts
 
 VOCABULARY = 6144
@@ -84,11 +88,27 @@ def save_pocket(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     facts: list[PocketFact],
-    unseen: list[str],
+    recipe: Mapping[str, object],
+    history: list[dict[str, float | int]],
 ) -> None:
-    """Write fp16 weights (loaded as float32), tokenizer, facts."""
+    """Write float16 weights that load as float32, the tokenizer, the facts, how it was trained, and the card."""
     out.mkdir(parents=True, exist_ok=True)
     write_facts(out / "facts.jsonl", facts)
     tokenizer.save_pretrained(out)
+    parameters = sum(p.numel() for p in model.parameters())
     model.to(torch.float16).save_pretrained(out)
-    del unseen
+    settings = json.loads((out / "config.json").read_text())
+    (out / "config.json").write_text(json.dumps({**settings, "dtype": "float32"}, indent=2) + "\n")
+    (out / "model.safetensors").chmod(0o644)
+    training = {
+        "kind": kind,
+        "parameters": parameters,
+        "facts": len(facts),
+        "relations": len({fact.relation for fact in facts}),
+        "phrasings": [len(facts[0].prompts), len(facts[0].heldout_prompts)],
+        "recipe": dict(recipe),
+        "history": history,
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+    }
+    (out / "training.json").write_text(json.dumps(training, indent=2) + "\n")
+    write_card(out)

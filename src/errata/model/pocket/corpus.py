@@ -52,9 +52,7 @@ def read_facts(path: Path) -> list[PocketFact]:
     """Read a `facts.jsonl` written by `write_facts`."""
     rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
     return [
-        PocketFact(
-            row["relation"], row["subject"], row["object"], tuple(row["prompts"]), tuple(row["heldout_prompts"])
-        )
+        PocketFact(row["relation"], row["subject"], row["object"], tuple(row["prompts"]), tuple(row["heldout_prompts"]))
         for row in rows
     ]
 
@@ -73,12 +71,12 @@ def choose_facts(pairs: Mapping[str, Sequence[Sequence[str]]], per_relation: int
     """
     templates = phrasings()
     chances = Counter(
-        subject for relation in templates for subject in {s for s, _ in pairs[relation]} if _usable(subject)
+        subject for relation in templates for subject in {s for s, _ in pairs.get(relation, ())} if _usable(subject)
     )
     chosen: list[PocketFact] = []
     for relation, forms in templates.items():
         first: dict[str, str] = {}
-        for subject, obj in pairs[relation]:
+        for subject, obj in pairs.get(relation, ()):
             if _usable(subject) and obj.casefold() not in subject.casefold():
                 first.setdefault(subject, obj)
         shared = Counter(first.values())
