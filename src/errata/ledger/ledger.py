@@ -1,0 +1,259 @@
+"""Ledger: the ordered list of edits applied to a model, each of which can be undone bit for bit, in any order.
+
+A change is prepared first (the edit's file, the new weights), then written to the model and committed to the database,
+in this order; when anything fails up to the commit, the database rolls back and the model's weights are put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import final, overload
+
+import torch
+
+from errata.deltas import Edit
+from errata.errors import ConflictError, CorruptionError, LedgerError
+from errata.facts import Fact
+from errata.ledger import compare, verify
+from errata.ledger.compare import LayerChange, LayerPair
+from errata.ledger.fold import Fold, Plan, layers_of, same_bits
+from errata.ledger.records import Entry, Event, Meta, now
+from errata.ledger.store import Store
+from errata.ledger.verify import Report
+from errata.model.view import ModelView
+
+
+@final
+class Ledger:
+    """The edits applied to one model, kept in a directory: W = round(W₀ + Σ ΔW_i), i over the applied edits by id.
+
+    Ids count from 1 in the order of first application, and that stays an edit's place: one that is redone goes back
+    to it. Open with `Ledger.open`; use from one thread at a time. Every method raises LedgerError when the ledger is
+    closed, or busy in another process.
+    """
+
+    def __init__(self, store: Store, view: ModelView) -> None:
+        self._store = store
+        self._view = view
+        self._fold = Fold(view, self.edit)
+
+    @classmethod
+    def open(cls, path: str | Path, view: ModelView, create: bool = True) -> Ledger:
+        """Open the ledger in a directory (made if missing, unless `create` is false) and give the view its weights.
+
+        Raises LedgerError for a ledger of another model or dtype or of a newer schema, and CorruptionError, naming the
+        edit, for a damaged file of an applied edit. Then neither the directory nor the view has changed.
+        """
+        path = Path(path)
+        meta = Meta(view.name, view.model_fingerprint(), _dtype(view), now())
+        store = Store.open(path, meta if create else None)
+        try:
+            _refuse_other_model(path, store.meta(), meta)
+            ledger = cls(store, view)
+            ledger.refresh()
+        except BaseException:
+            store.close()
+            raise
+        return ledger
+
+    @classmethod
+    def verify_at(cls, path: str | Path, view: ModelView) -> Report:
+        """Check a ledger that may be too damaged to open.
+
+        A sound one is opened, and the view's weights are then as it says; a damaged one leaves the view untouched.
+        Raises LedgerError where there is no ledger, or one of another model.
+        """
+        try:
+            with cls.open(path, view, create=False) as ledger:
+                return ledger.verify()
+        except CorruptionError as error:
+            damage = error
+        try:
+            store = Store.open(Path(path), None)
+        except CorruptionError:
+            return Report((str(damage),), (), 0, view.weights_sha256())
+        try:
+            return verify.files(store, view)
+        finally:
+            store.close()
+
+    def close(self) -> None:
+        """Close the database; the weights stay as they are; `view.restore()` gives the unedited ones back."""
+        self._store.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def refresh(self) -> None:
+        """Bring every layer to what the ledger says now: another process, or `view.restore()`, may have changed it."""
+        wanted = layers_of(self._store.entries())
+        with self._fold.written(self._fold.plan(self._fold.every(wanted))):
+            pass
+
+    def apply(self, edit: Edit, supersede: bool = False) -> int:
+        """Record an edit, write it to the model and return its id; `supersede` undoes the edits it conflicts with.
+
+        Raises ConflictError when an applied edit is about the same subject and relation, LedgerError for an edit made
+        for other weights, one that changes no weight, or one that makes a weight infinite. Then nothing has changed.
+        """
+        self._refuse_other_weights(edit)
+        with self._store.transaction():
+            rivals = _rivals(edit.facts, self._store.entries())
+            if rivals and not supersede:
+                raise _conflict("This edit", edit.facts, rivals, "undo it first, or apply with supersede=True")
+            number = self._store.next_id()
+            self._store.add(number, edit)
+            for rival in rivals:
+                self._store.mark(rival.id, False)
+                self._store.log("supersede", rival.id, by=number)
+            plan = self._plan()
+            self._refuse_idle(number, plan)
+            self._commit(plan)
+        return number
+
+    def undo(self, number: int) -> None:
+        """Take an edit out of the weights: they become, bit for bit, what they would be had it never been applied.
+
+        Raises LedgerError for an unknown or undone edit.
+        """
+        with self._store.transaction():
+            if not self._store.entry(number).applied:
+                raise LedgerError(f"Edit {number} is undone already: redo({number}) applies it again.")
+            self._store.mark(number, False)
+            self._store.log("undo", number)
+            self._commit(self._plan())
+
+    def redo(self, number: int) -> None:
+        """Apply an undone edit again, at its old place in the order.
+
+        Raises LedgerError for an unknown or applied edit, ConflictError when an applied one is about the same fact.
+        """
+        with self._store.transaction():
+            entry = self._store.entry(number)
+            if entry.applied:
+                raise LedgerError(f"Edit {number} is applied already: undo({number}) takes it out.")
+            rivals = _rivals(entry.facts, self._store.entries())
+            if rivals:
+                raise _conflict(f"Edit {number}", entry.facts, rivals, "undo it first")
+            self._store.mark(number, True)
+            self._store.log("redo", number)
+            self._commit(self._plan())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every edit, applied or undone, in order."""
+        return self._store.entries()
+
+    @property
+    def applied(self) -> tuple[int, ...]:
+        """Ids of the applied edits, in order."""
+        return tuple(entry.id for entry in self._store.entries() if entry.applied)
+
+    def events(self) -> tuple[Event, ...]:
+        """Everything that happened, oldest first."""
+        return self._store.events()
+
+    def edit(self, number: int) -> Edit:
+        """An edit from its file; raises LedgerError for an unknown id, CorruptionError for a damaged file."""
+        return self._store.load(self._store.entry(number))
+
+    def show(self, number: int) -> tuple[Entry, Edit]:
+        """An edit's entry and the edit itself; raises as `edit` does."""
+        entry = self._store.entry(number)
+        return entry, self._store.load(entry)
+
+    @overload
+    def diff(self, a: int | None = None) -> tuple[LayerChange, ...]: ...
+    @overload
+    def diff(self, a: int, b: int) -> tuple[LayerPair, ...]: ...
+    def diff(self, a: int | None = None, b: int | None = None) -> tuple[LayerChange, ...] | tuple[LayerPair, ...]:
+        """Per changed layer, what the present weights, or edit `a` alone, change; or how edits `a` and `b` compare.
+
+        Raises LedgerError for an unknown id, CorruptionError for a damaged file.
+        """
+        if a is None:
+            return compare.present(self._view)
+        if b is None:
+            return compare.alone(self._view, self.edit(a))
+        return compare.pair(self.edit(a), self.edit(b))
+
+    def verify(self) -> Report:
+        """Check every file, the database and the model's weights; problems are reported, not raised."""
+        return verify.everything(self._store, self._view)
+
+    def _plan(self) -> Plan:
+        """The weights that the database, as this transaction leaves it, asks for."""
+        return self._fold.plan(self._fold.stale(layers_of(self._store.entries())))
+
+    def _commit(self, plan: Plan) -> None:
+        with self._fold.written(plan):
+            self._store.commit()
+
+    def _refuse_other_weights(self, edit: Edit) -> None:
+        for delta in edit.deltas:
+            if not 0 <= delta.layer < self._view.n_layers:
+                raise LedgerError(f"The edit is for layer {delta.layer}, {self._view.name} has {self._view.n_layers}.")
+            found = self._view.structure.projections[delta.layer].name, tuple(self._view.weight(delta.layer).shape)
+            if (delta.module, delta.shape) != found:
+                raise LedgerError(
+                    f"The edit is for {delta.module} {delta.shape}, layer {delta.layer} is {found[0]} {found[1]}: "
+                    "compute it for this model."
+                )
+            base = self._fold.base_fingerprint(delta.layer)
+            if delta.base != base:
+                raise LedgerError(
+                    f"The edit is for weights {delta.base[:12]}… of {delta.module}, this model's unedited ones are "
+                    f"{base[:12]}…: compute it for this model, in this dtype, on its unedited weights."
+                )
+
+    @torch.no_grad()
+    def _refuse_idle(self, number: int, plan: Plan) -> None:
+        touched = {layer: ids for layer, ids in plan.wanted.items() if number in ids}
+        without = self._fold.plan({layer: tuple(i for i in ids if i != number) for layer, ids in touched.items()})
+        for layer in touched:
+            before = without.weights.get(layer, self._view.base_weight(layer).cpu())
+            if not same_bits(before, plan.weights[layer]):
+                return
+        raise LedgerError(
+            f"The edit changes no weight: all of it is lost to rounding in {_dtype(self._view)}; use a stronger "
+            "edit or a wider dtype."
+        )
+
+
+def _dtype(view: ModelView) -> str:
+    return str(view.dtype).removeprefix("torch.")
+
+
+def _refuse_other_model(path: Path, expected: Meta, found: Meta) -> None:
+    if expected.fingerprint == found.fingerprint:
+        return
+    if expected.dtype != found.dtype:
+        raise LedgerError(
+            f"The ledger at {path} is for {expected.model} in {expected.dtype}, found {found.model} in {found.dtype}: "
+            f"load the model with dtype={expected.dtype}."
+        )
+    raise LedgerError(
+        f"The ledger at {path} is for {expected.model} with weights {expected.fingerprint[:12]}…, found {found.model} "
+        f"with weights {found.fingerprint[:12]}…: open it with the model it was made for, or take another directory."
+    )
+
+
+def _rivals(facts: Sequence[Fact], entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The applied entries that are about one of these facts."""
+    keys = {fact.key for fact in facts}
+    return tuple(e for e in entries if e.applied and not keys.isdisjoint(fact.key for fact in e.facts))
+
+
+def _conflict(what: str, facts: Sequence[Fact], rivals: Sequence[Entry], way_out: str) -> ConflictError:
+    keys = {fact.key for fact in facts}
+    shared = next(fact.key for fact in rivals[0].facts if fact.key in keys)
+    ids = tuple(rival.id for rival in rivals)
+    others = f"applied edit {ids[0]}" if len(ids) == 1 else f"applied edits {', '.join(map(str, ids))}"
+    way_out = way_out if len(ids) == 1 else way_out.replace("undo it", "undo them")
+    return ConflictError(f"{what} and {others} are both about {' / '.join(shared)}: {way_out}.", ids)

@@ -1,0 +1,187 @@
+"""The ledger on disk: one SQLite file for what happened, one safetensors file an edit for its deltas.
+
+A delta file is written under a temporary name, synced, renamed and its directory synced before the row that names it
+is committed. A crash in between leaves a file no row names; nothing reads it, and nothing deletes it either, since a
+database taken back from a backup would turn good edits into such files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, final
+
+from errata.deltas import Edit
+from errata.errors import CorruptionError, InputError, LedgerError
+from errata.ledger import schema
+from errata.ledger.disk import make_directories, speaking, sync_directory, write_durably
+from errata.ledger.records import Entry, Event, Meta, entry_of, now
+
+BUSY_SECONDS = 5.0
+_ENTRY = "SELECT id, method, facts, applied, at, norm, layers, ranks, file, sha256 FROM entries"
+
+
+@final
+class Store:
+    """An open ledger directory.
+
+    Every method raises LedgerError when the database cannot be used, CorruptionError when it is damaged.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._written: list[Path] = []
+
+    @classmethod
+    def open(cls, path: Path, meta: Meta | None) -> Store:
+        """Open the ledger in `path`; where there is none, make one for `meta` (None: refuse).
+
+        Raises LedgerError for a directory that holds no ledger, or one of a newer schema.
+        """
+        database = path / "ledger.sqlite"
+        with speaking(path):
+            if not database.exists():
+                _require(meta, path)
+                make_directories(path)
+        connection = None
+        try:
+            with speaking(path):
+                mode = "rw" if meta is None else "rwc"
+                connection = sqlite3.connect(
+                    f"{database.resolve().as_uri()}?mode={mode}",
+                    uri=True,
+                    timeout=BUSY_SECONDS,
+                    isolation_level=None,
+                    check_same_thread=False,
+                )
+                connection.execute("PRAGMA synchronous = FULL")
+                if schema.is_empty(connection):
+                    schema.create(connection, asdict(_require(meta, path)))
+                    sync_directory(path)
+                schema.check(connection, path)
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        return cls(path, connection)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def meta(self) -> Meta:
+        """Which model the ledger belongs to."""
+        return Meta(*self._rows("SELECT model, fingerprint, dtype, created FROM meta")[0])
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Every edit, in the order of first application."""
+        return tuple(entry_of(row, self.path) for row in self._rows(f"{_ENTRY} ORDER BY id"))
+
+    def entry(self, number: int) -> Entry:
+        """One edit; raises LedgerError, naming the ids there are, when it has none of that id."""
+        rows = self._rows(f"{_ENTRY} WHERE id = ?", (number,))
+        if not rows:
+            last = self.next_id() - 1
+            known = "holds no edit yet" if last == 0 else "holds edit 1" if last == 1 else f"holds edits 1 to {last}"
+            raise LedgerError(f"There is no edit {number}: the ledger at {self.path} {known}.")
+        return entry_of(rows[0], self.path)
+
+    def events(self) -> tuple[Event, ...]:
+        """Everything that happened, oldest first."""
+        return tuple(Event(*row) for row in self._rows("SELECT id, at, kind, edit, by FROM events ORDER BY id"))
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own check finds wrong with the database; empty when sound."""
+        return [row[0] for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Hold the write lock inside the block; without `commit` everything recorded in it is taken back.
+
+        Raises LedgerError when another process keeps the lock for longer than `BUSY_SECONDS`.
+        """
+        self._run("BEGIN IMMEDIATE")
+        self._written.clear()
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+                for path in self._written:
+                    path.unlink(missing_ok=True)
+
+    def commit(self) -> None:
+        """Make what this transaction recorded durable."""
+        self._run("COMMIT")
+
+    def next_id(self) -> int:
+        """The id the next edit gets, which are numbered from 1 without a gap."""
+        return int(self._rows("SELECT COALESCE(MAX(id), 0) + 1 FROM entries")[0][0])
+
+    def add(self, number: int, edit: Edit) -> None:
+        """Write an edit's file and record it as applied; raises LedgerError for an edit that JSON cannot describe."""
+        try:
+            data = edit.to_bytes()
+        except (TypeError, ValueError) as error:
+            raise LedgerError(f"The edit cannot be saved ({error}): use plain JSON values in its settings.") from error
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path / "deltas" / f"{number:06d}-{sha256[:12]}.safetensors"
+        self._written.append(path)
+        with speaking(self.path):
+            write_durably(path, data)
+        facts = json.dumps([asdict(fact) for fact in edit.facts], ensure_ascii=False)
+        layers = json.dumps([delta.layer for delta in edit.deltas])
+        ranks = json.dumps([delta.rank for delta in edit.deltas])
+        self._run(
+            "INSERT INTO entries (id, method, facts, applied, at, norm, layers, ranks, file, sha256) "
+            "VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
+            (number, edit.method, facts, now(), edit.norm(), layers, ranks, path.name, sha256),
+        )
+        self.log("apply", number)
+
+    def mark(self, number: int, applied: bool) -> None:
+        """Record an edit as applied or not."""
+        self._run("UPDATE entries SET applied = ? WHERE id = ?", (int(applied), number))
+
+    def log(self, kind: str, number: int, by: int | None = None) -> None:
+        """Append to the log of events."""
+        self._run("INSERT INTO events (at, kind, edit, by) VALUES (?, ?, ?, ?)", (now(), kind, number, by))
+
+    def load(self, entry: Entry) -> Edit:
+        """Read an edit from its file; raises CorruptionError for a file that is not the one recorded."""
+        path = self.path / "deltas" / entry.file
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            if found != entry.sha256:
+                raise CorruptionError(
+                    f"Edit {entry.id} is damaged: {path} has SHA-256 {found[:12]}…, recorded was "
+                    f"{entry.sha256[:12]}…; put the file back from a copy."
+                )
+            return Edit.load(path)
+        except (OSError, InputError) as error:
+            raise CorruptionError(
+                f"Edit {entry.id} cannot be read from {path} ({error}): put the file back from a copy."
+            ) from error
+
+    def _run(self, statement: str, values: Iterable[Any] = ()) -> None:
+        with speaking(self.path):
+            self._connection.execute(statement, tuple(values))
+
+    def _rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        with speaking(self.path):
+            return self._connection.execute(statement, tuple(values)).fetchall()
+
+
+def _require(meta: Meta | None, path: Path) -> Meta:
+    """What a new ledger in `path` is for; raises LedgerError where none may be made."""
+    if meta is None:
+        raise LedgerError(f"There is no ledger at {path}: give the directory of one, or create it.")
+    if any((path / "deltas").glob("*.safetensors")):
+        raise LedgerError(f"{path / 'deltas'} holds edits but ledger.sqlite is gone: put it back from a copy.")
+    return meta
