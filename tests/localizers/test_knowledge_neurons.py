@@ -5,9 +5,10 @@ import torch
 
 from errata import Fact, localizer
 from errata.errors import InputError
-from errata.localizers._paths import can_grow, growing_pass, plain_pass
+from errata.localizers._paths import growing_pass, plain_pass
 from errata.localizers._quadrature import quadrature
 from errata.model.hooks import change_input, count_hooks
+from errata.model.prefix import keeps_keys
 from errata.model.scoring import OBJECTIVES
 from errata.model.tokens import encode
 from tests.tiny import ARCHITECTURES, tiny
@@ -24,7 +25,7 @@ def job(view, prompt, target=" Paris"):
 @pytest.mark.parametrize("rule", ["gauss-legendre", "riemann-right"])
 def test_growing_pass_equals_the_plain_one(architecture, rule):
     view = tiny(architecture)
-    assert can_grow(view)
+    assert keeps_keys(view)
     for prompt in PROMPTS:
         ids, target = job(view, prompt)
         fast = growing_pass(view, ids, target, quadrature(rule, 5), OBJECTIVES["probability"])

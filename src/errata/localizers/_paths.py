@@ -22,10 +22,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from errata.localizers._quadrature import Rule
 from errata.model.hooks import first_tensor, frozen, with_first
+from errata.model.prefix import PrefixCache, read_prefixes
 from errata.model.scoring import Objective
 from errata.model.view import ModelView
 
@@ -36,28 +36,6 @@ class PathScores:
 
     scores: Float[Tensor, "prompts layers d_ff"]
     change: Float[Tensor, "prompts layers"]
-
-
-class PrefixCache(DynamicCache):
-    """Keys and values of the prompts' prefixes, read by any number of rows and never written.
-
-    `owner[i]` is the prompt that row i belongs to.
-    """
-
-    def __init__(self, filled: DynamicCache, owner: Tensor) -> None:
-        super().__init__()
-        self.layers = filled.layers
-        self.owner = owner
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *_args: Any, **_kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """The prefix's keys and values of every row, with the row's own behind them."""
-        layer = self.layers[layer_idx] if layer_idx < len(self.layers) else None
-        if layer is None or layer.keys is None or layer.keys.numel() == 0:
-            return key_states, value_states
-        keys, values = layer.keys[self.owner], layer.values[self.owner]
-        return torch.cat([keys, key_states], dim=-2), torch.cat([values, value_states], dim=-2)
 
 
 @dataclass(slots=True, eq=False)
@@ -109,11 +87,6 @@ class _Growth:
         return hook
 
 
-def can_grow(view: ModelView) -> bool:
-    """Whether every layer keeps plain keys and values, so that the last token can go on alone."""
-    return all(hasattr(layer, "keys") for layer in DynamicCache(config=view.model.config).layers)
-
-
 def growing_pass(
     view: ModelView,
     ids: Int[Tensor, "prompts length"],
@@ -126,14 +99,7 @@ def growing_pass(
     prompts = len(ids)
     alphas = torch.cat([nodes, nodes.new_zeros(1)])  # the last point, α = 0, has no weight: it gives f(0)
     with frozen(view.model):
-        filled = DynamicCache(config=view.model.config)
-        if ids.shape[1] > 1:
-            with torch.no_grad():
-                before = ids[:, :-1]
-                view.model(
-                    input_ids=before, attention_mask=torch.ones_like(before), past_key_values=filled, use_cache=True
-                )
-        cache = PrefixCache(filled, torch.arange(prompts, device=ids.device))
+        cache = read_prefixes(view, ids)
         growth = _Growth(prompts, alphas, cache)
         with ExitStack() as stack, torch.enable_grad():
             for block, projection in zip(view.structure.blocks, view.structure.projections, strict=True):

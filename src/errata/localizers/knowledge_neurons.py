@@ -23,9 +23,10 @@ from tqdm.auto import tqdm
 
 from errata.errors import InputError
 from errata.facts import Fact
-from errata.localizers._paths import by_length, can_grow, growing_pass, plain_pass
+from errata.localizers._paths import by_length, growing_pass, plain_pass
 from errata.localizers._quadrature import quadrature
 from errata.methods import Localizer, settings_of
+from errata.model.prefix import keeps_keys
 from errata.model.scoring import answer_of, generate, objective, token_jobs
 from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
@@ -67,7 +68,7 @@ class KnowledgeNeurons(Localizer):
         jobs = token_jobs(rows)
         scores = torch.zeros(len(facts), view.n_layers, view.d_ff)
         change = torch.zeros(len(facts), view.n_layers)
-        run = growing_pass if self.algorithm == "growing" and can_grow(view) else plain_pass
+        run = growing_pass if self.algorithm == "growing" and keeps_keys(view) else plain_pass
         groups = by_length(jobs.ids, self.batch)
         for group in tqdm(groups, desc="attributing", unit="batch", disable=None if len(groups) > 4 else True):
             ids = torch.tensor([jobs.ids[i] for i in group], device=view.device)
