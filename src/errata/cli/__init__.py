@@ -1,0 +1,81 @@
+"""The command `errata`: a thin layer over the Python names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from errata.cli import ask, demo, edit, history, inspection, locate, models, output, undoing, verify
+from errata.errors import ErrataError
+
+LOOK, CORRECT, KEEP = "Look into a model", "Correct it", "Keep the corrections"
+
+
+def build() -> typer.Typer:
+    """The application with all its commands."""
+    app = typer.Typer(
+        name="errata",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_start)
+    for panel, commands in {
+        "Start here": {"demo": demo.demo, "models": models.models},
+        LOOK: {"inspect": inspection.inspect, "ask": ask.ask, "locate": locate.locate},
+        CORRECT: {"edit": edit.edit, "apply": edit.apply},
+        KEEP: {
+            "log": history.log,
+            "show": history.show,
+            "undo": undoing.undo,
+            "redo": undoing.redo,
+            "diff": history.diff,
+            "verify": verify.verify,
+        },
+    }.items():
+        for name, command in commands.items():
+            app.command(name, rich_help_panel=panel)(command)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 done, 1 not done or not sound, 2 bad input, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    try:
+        code = build()(args=given, prog_name="errata", standalone_mode=False)
+    except ErrataError as error:
+        output.fail(str(error), as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except typer.Abort:
+        return 1
+    except Exception as error:
+        # What Typer finds wrong with the arguments; the class lives elsewhere in every version, the method does not.
+        if not hasattr(error, "format_message"):
+            raise
+        output.fail(f"{error.format_message()} See errata --help.", as_json)  # pyright: ignore
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Find the neurons that carry a fact in a language model, correct it in the weights, and undo it bit for bit.
+
+    Example: errata demo
+    """
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"errata {installed('errata-lm')}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())

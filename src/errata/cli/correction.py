@@ -1,0 +1,137 @@
+"""Correct one fact: refuse what cannot be, compute the edit, look at its effect, and only then write it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, final
+
+from errata.deltas import Edit, WeightDelta
+from errata.errors import ConflictError, InputError
+from errata.evaluation import Comparison, check, compare
+from errata.facts import Case, Fact
+from errata.ledger import Entry, Ledger
+from errata.methods import Editor
+from errata.model.view import ModelView
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """An edit of one case with what it changes; `supersedes` are the ids of the edits that give way to it."""
+
+    case: Case
+    edit: Edit
+    comparison: Comparison
+    supersedes: tuple[int, ...] = ()
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """One sentence for each reason to think again before writing the edit."""
+        found: list[str] = []
+        if not self.comparison.took:
+            after = self.comparison.prompt.after
+            found.append(f"The prompt still gives {after.answer!r}, not {after.expected!r}.")
+        worse = len(self.comparison.worse)
+        if worse:
+            found.append(f"{worse} of {len(self.comparison.changes)} checks got worse.")
+        return tuple(found)
+
+
+@final
+class Desk:
+    """A model, and the directory of the ledger that its corrections go to.
+
+    The ledger is opened, and made if there is none, by the first correction that is written, so that a correction that
+    fails leaves no trace.
+    """
+
+    def __init__(self, view: ModelView, directory: Path, ledger: Ledger | None = None) -> None:
+        self.view = view
+        self._directory = directory
+        self._ledger = ledger
+
+    def prepare(self, case: Case, editor: Editor, supersede: bool = False) -> Correction:
+        """Compute the edit of a case and what it changes; nothing is written.
+
+        Raises InputError when the model gives the target already, ConflictError when an applied edit is about the same
+        fact and shall not be superseded.
+        """
+        before = check(self.view, case)
+        if before.prompt.right:
+            said, where = before.prompt.expected, case.fact.text
+            raise InputError(f"The model says {said!r} behind {where!r} already: there is nothing to change.")
+        rivals = self._rivals(case.fact)
+        if rivals and not supersede:
+            raise _conflict(case.fact, tuple(entry.id for entry in rivals))
+        with self._without(rivals):
+            edit = editor.edit(self.view, [case.fact])
+            with self.view.applied(edit.deltas):
+                after = check(self.view, case)
+        return Correction(case, edit, compare(before, after), tuple(entry.id for entry in rivals))
+
+    def commit(self, edit: Edit, supersede: bool = False) -> int:
+        """Write an edit to the ledger and the model; returns its id."""
+        if self._ledger is None:
+            self._ledger = Ledger.open(self._directory, self.view)
+        try:
+            return self._ledger.apply(edit, supersede)
+        except ConflictError as error:
+            raise _conflict(edit.facts[0], error.ids) from error
+
+    def close(self) -> None:
+        """Close the ledger."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def _rivals(self, fact: Fact) -> list[Entry]:
+        entries = self._ledger.entries() if self._ledger is not None else ()
+        return [entry for entry in entries if entry.applied and fact.key in {known.key for known in entry.facts}]
+
+    @contextmanager
+    def _without(self, rivals: list[Entry]) -> Generator[None]:
+        """The model without edits that will give way, so that the new one is computed on the weights it will meet."""
+        ledger = self._ledger
+        deltas = [delta for entry in rivals if ledger is not None for delta in ledger.edit(entry.id).deltas]
+        with self.view.applied(map(_negative, deltas)):
+            yield
+
+
+@contextmanager
+def desk(directory: Path, model: str, dtype: str | None, device: str) -> Generator[Desk]:
+    """Load a model, corrected by the ledger in a directory if there is one."""
+    from errata.cli.session import has_ledger, open_view, view_for
+
+    if has_ledger(directory):
+        view = view_for(directory, model, dtype, device)
+        found = Desk(view, directory, Ledger.open(directory, view, create=False))
+    else:
+        found = Desk(open_view(model, dtype, device), directory)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def correction_row(found: Correction) -> dict[str, Any]:
+    """A correction as plain values for JSON."""
+    return {
+        "fact": asdict(found.case.fact),
+        "method": found.edit.method,
+        "settings": dict(found.edit.settings),
+        "measured": dict(found.edit.measured),
+        "norm": found.edit.norm(),
+        "supersedes": list(found.supersedes),
+        **found.comparison.to_dict(),
+    }
+
+
+def _negative(delta: WeightDelta) -> WeightDelta:
+    return replace(delta, left=-delta.left)
+
+
+def _conflict(fact: Fact, ids: tuple[int, ...]) -> ConflictError:
+    several = f"edits {', '.join(map(str, ids))} are" if len(ids) > 1 else f"edit {ids[0]} is"
+    about = " / ".join(fact.key)
+    return ConflictError(f"Applied {several} about {about} already: undo first, or add --supersede.", ids)

@@ -1,0 +1,82 @@
+"""`errata locate`: the neurons that carry a fact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from errata.cli import options, output
+
+
+def locate(
+    model: options.Model,
+    subject: Annotated[str, typer.Option(metavar="S", help="The entity the fact is about.")],
+    prompt: Annotated[str, typer.Option(metavar="P", help="A prompt that contains the subject, or {} in its place.")],
+    answer: Annotated[str | None, typer.Option(metavar="A", help="The answer; by default the model's own.")] = None,
+    method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
+    rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
+    steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="T", help="Keep neurons from this share of the highest score.")
+    ] = None,
+    settings: options.Set = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the chosen neurons to a file.")] = None,
+    ledger: options.WithLedger = None,
+    dtype: options.Dtype = None,
+    device: options.Device = "cpu",
+    as_json: options.Json = False,
+) -> None:
+    """Score every neuron for a fact, and show the layers and neurons that carry it.
+
+    Example: errata locate pocket-gelu --subject "Danielle Darrieux" --prompt "The mother tongue of {} is"
+    """
+    from errata.cli.session import consulted
+    from errata.cli.settings import make_localizer
+    from errata.facts import Fact
+
+    fact = Fact(subject, prompt, answer=answer)
+    localizer = make_localizer(method, settings or [], rule=rule, steps=steps, threshold=threshold)
+    with consulted(model, ledger, dtype, device) as view:
+        found = localizer.attribute(view, [fact])[0]
+        name = view.name
+    if save is not None:
+        found.neurons.save(save)
+    if as_json:
+        output.print_json({"model": name, "subject": fact.subject, "prompt": fact.text, **_row(found)})
+        return
+    from errata.reports.tables import cells_for, heat_strip, neuron_table
+
+    page = output.paper()
+    page.print(f"{fact.text} {found.answer}", style="bold", markup=False, soft_wrap=True)
+    page.print(f"{found.method}, {found.objective} of the answer\n", style="dim")
+    page.print(heat_strip(found, cells_for(page.width)))
+    page.print()
+    page.print(neuron_table(found))
+    page.print(
+        f"\n{len(found.neurons)} neurons reach {found.settings.get('threshold', 0):.0%} of the highest score; "
+        f"completeness gap {found.gap:.1e}"
+    )
+    if save is not None:
+        output.margin().print(f"The neurons are in {save}.", markup=False, soft_wrap=True)
+
+
+def _row(found: Any) -> dict[str, Any]:
+    layers = [_layer(at, float(row.double().sum()), float(found.change[at])) for at, row in enumerate(found.scores)]
+    scores = found.scores.tolist()
+    return {
+        "answer": found.answer,
+        "method": found.method,
+        "objective": found.objective,
+        "settings": found.settings,
+        "gap": max(layer["gap"] for layer in layers),
+        "layers": layers,
+        "neurons": [[layer, index, scores[layer][index]] for layer, index in found.neurons],
+        "scores": scores,
+    }
+
+
+def _layer(layer: int, total: float, change: float) -> dict[str, Any]:
+    """A layer's sum of scores, f(x) − f(0), and their distance, rounded up so that adding up in any order stays in."""
+    return {"layer": layer, "sum": total, "change": change, "gap": abs(total - change) * (1 + 1e-6) + 1e-12}

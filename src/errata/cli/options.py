@@ -1,0 +1,40 @@
+"""The arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder that save_pretrained wrote, or a hub id."
+    ),
+]
+OptionalModel = Annotated[
+    str | None, typer.Argument(metavar="[MODEL]", help="The ledger's own model, unless another name for it is given.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(metavar="DTYPE", help="float32, bfloat16 or float16; by default the ledger's, else the model's own."),
+]
+Device = Annotated[str, typer.Option(metavar="DEVICE", help="A torch device, for example cpu, cuda or cuda:1.")]
+WithLedger = Annotated[
+    Path | None, typer.Option("--ledger", metavar="DIR", help="Ask the model as this ledger corrects it.")
+]
+LedgerDir = Annotated[
+    Path,
+    typer.Option("--ledger", metavar="DIR", envvar="ERRATA_LEDGER", help="The directory that keeps the corrections."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting of the method, for example steps=50 or values.steps=50; repeat it.",
+    ),
+]
+CORRECTIONS = Path("corrections")

@@ -1,0 +1,42 @@
+"""What commands print: results on standard output, everything else on standard error, colours only in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+
+def paper(plain: bool = False, silent: bool = False) -> Console:
+    """The console for results, on standard output: without colours if `plain`, without a word if `silent`."""
+    return Console(highlight=False, no_color=plain or None, quiet=silent)
+
+
+def margin() -> Console:
+    """The console for notes, progress and errors, on standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on standard output; NaN and infinity are errors, not output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def fail(message: str, as_json: bool) -> None:
+    """Report an error: a sentence on standard error, or a JSON object on standard output."""
+    if as_json:
+        print_json({"error": message})
+    else:
+        margin().print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def confirmed(question: str) -> bool:
+    """Ask yes or no on standard error; no terminal or no answer is a no."""
+    if not sys.stdin.isatty():
+        return False
+    margin().print(f"{escape(question)} [dim]\\[y/N][/] ", end="")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

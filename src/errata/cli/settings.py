@@ -1,0 +1,76 @@
+"""Methods with settings from the command line: `--set steps=50`, `--set values.steps=50`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from typing import Any, cast
+
+from errata import methods, registry
+from errata.errors import InputError
+from errata.methods import Editor, Localizer
+
+
+def make_editor(name: str, pairs: Sequence[str]) -> Editor:
+    """An editor with settings `key=value`."""
+    return methods.editor(name, **_settings("errata.editors", name, pairs))
+
+
+def make_localizer(name: str, pairs: Sequence[str], **more: object) -> Localizer:
+    """A localizer with settings `key=value`, and the ones in `more` that are not None."""
+    given = {key: value for key, value in more.items() if value is not None}
+    return methods.localizer(name, **_settings("errata.localizers", name, pairs), **given)
+
+
+def _settings(package: str, name: str, pairs: Sequence[str]) -> dict[str, Any]:
+    declared = {entry.name: entry for entry in fields(registry.method_class(package, name))}
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        key, dot, inner = path.strip().partition(".")
+        if not equals or not key:
+            raise InputError(f"The setting {pair!r} has no value: write KEY=VALUE, for example steps=50.")
+        entry = _known(declared, key, name)
+        default = found.get(key, _default(entry))
+        if dot:
+            if not is_dataclass(default) or isinstance(default, type):
+                raise InputError(f"{name}'s setting {key!r} has no parts: write {key}=VALUE.")
+            parts = {part.name: part for part in fields(default)}
+            _known(parts, inner, key)
+            found[key] = replace(default, **{inner: _value(path, text, getattr(default, inner))})
+        else:
+            found[key] = _value(path, text, default)
+    return found
+
+
+def _known(declared: dict[str, Field[Any]], key: str, owner: str) -> Field[Any]:
+    if key not in declared:
+        near = difflib.get_close_matches(key, declared, 1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"{owner} has no setting {key!r}. {hint}Its settings are {', '.join(sorted(declared))}.")
+    return declared[key]
+
+
+def _default(entry: Field[Any]) -> Any:
+    if entry.default is not MISSING:
+        return entry.default
+    return None if entry.default_factory is MISSING else entry.default_factory()
+
+
+def _value(path: str, text: str, default: Any) -> Any:
+    """The value as JSON, or as plain text; it must be of the default's kind."""
+    if isinstance(default, Localizer):
+        return methods.localizer(text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    if isinstance(value, list) and isinstance(default, tuple):
+        return tuple(cast(list[Any], value))
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if default is not None and value is not None and type(value) is not type(default):
+        raise InputError(f"The setting {path}={text} is not like its default {default!r}: give the same kind of value.")
+    return value

@@ -1,0 +1,139 @@
+"""The figures of a report: where a fact sits, and what a correction did to the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
+
+from errata.neurons import Attribution
+from errata.reports.record import Shift
+from errata.reports.svg import HEAT, INK, KEPT, LANE, LINE, MUTED, NEW, OLD, PAPER, drawing, inline
+from errata.reports.tables import binned, label, strongest
+
+BINS = 128
+LABELS = 8
+FAINT = 0.02
+PROMPT_LETTERS = 60
+TALL = 0.42
+
+
+def heat_map(found: Attribution) -> str:
+    """Layer × neuron, each cell the strongest of a run of neurons, the top ones named; the layers' sums at the side."""
+    layers, d_ff = found.scores.shape
+    with drawing(9.4, min(0.44, 9 / layers) * layers + 0.75) as figure:
+        strips, sums = figure.subplots(1, 2, sharey=True, width_ratios=(5.2, 1))
+        figure.subplots_adjust(left=0.055, right=0.985, top=0.99, bottom=0.5 / figure.get_figheight(), wspace=0.03)
+        _strips(strips, found)
+        if layers <= 16:
+            _name_strongest(strips, found)
+        strips.set(xlim=(-0.002 * d_ff, 1.002 * d_ff), ylim=(layers - 0.42, -0.6), xlabel="neuron")
+        strips.set_yticks([layer + TALL / 2 for layer in range(layers)], [f"L{layer}" for layer in range(layers)])
+        strips.spines["left"].set_visible(False)
+        strips.tick_params(axis="y", length=0)
+        _sums(sums, found)
+        return inline(figure, f"Attribution of {found.answer!r} over {layers} layers of {d_ff} neurons")
+
+
+def before_after(shifts: Sequence[Shift]) -> str:
+    """Every prompt's probabilities before and after: old and new answer of the fact, own answer of the neighbours."""
+    fact = [shift for shift in shifts if shift.kind != "neighbour"]
+    near = [shift for shift in shifts if shift.kind == "neighbour"]
+    groups = [group for group in (fact, near) if group]
+    with drawing(9.4, 0.27 * len(shifts) + 0.45 * len(groups) + 0.5) as figure:
+        rows = figure.subplots(
+            len(groups), 1, sharex=True, squeeze=False, height_ratios=[len(group) + 0.8 for group in groups]
+        )
+        figure.subplots_adjust(left=0.41, right=0.985, top=0.995, bottom=0.5 / figure.get_figheight(), hspace=0.08)
+        for axes, group in zip(rows[:, 0], groups, strict=True):
+            _prompts(axes, group)
+        rows[-1, 0].set(xlim=(-0.02, 1.02), xlabel="probability of the whole answer")
+        return inline(figure, "Probabilities of the old and the new answer before and after the edit")
+
+
+def _strips(axes: Axes, found: Attribution) -> None:
+    layers, d_ff = found.scores.shape
+    cells = binned(found.scores, BINS)
+    width = d_ff / cells.shape[1]
+    highest = float(cells.max().clamp_min(1e-30))
+    for layer in range(layers):
+        axes.fill_between((0, d_ff), layer, layer + TALL, color=LANE, linewidth=0)
+    shapes: list[list[tuple[float, float]]] = []
+    colors: list[tuple[float, float, float, float]] = []
+    for layer, row in enumerate(cells.tolist()):
+        for place, value in enumerate(row):
+            if value > FAINT * highest:
+                left, right = place * width, (place + 1) * width
+                shapes.append([(left, layer), (right, layer), (right, layer + TALL), (left, layer + TALL)])
+                colors.append(to_rgba(HEAT, round(float(value / highest), 3)))
+    axes.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0))
+
+
+def _name_strongest(axes: Axes, found: Attribution) -> None:
+    """Write the strongest neurons' names above their cells, in order and moved aside where two would meet."""
+    d_ff = found.scores.shape[1]
+    named: dict[int, list[int]] = {}
+    for (layer, index), _ in strongest(found.scores, LABELS):
+        named.setdefault(layer, []).append(index)
+    for layer, indices in named.items():
+        indices.sort()
+        for index, place in zip(indices, spread(indices, 0.085 * d_ff, d_ff), strict=True):
+            axes.plot([index + 0.5, place], [layer, layer - 0.13], color=MUTED, linewidth=0.6)
+            axes.text(place, layer - 0.15, label((layer, index)), ha="center", va="bottom", fontsize=8)
+
+
+def spread(places: Sequence[float], apart: float, width: float) -> list[float]:
+    """Places in ascending order, moved as little as need be to stand `apart` and at least half of it from the sides."""
+    ahead: list[float] = []
+    for place in places:
+        ahead.append(max(place, ahead[-1] + apart if ahead else apart / 2))
+    back: list[float] = []
+    for place in reversed(places):
+        back.append(min(place, back[-1] - apart if back else width - apart / 2))
+    middle = [(a + b) / 2 for a, b in zip(ahead, reversed(back), strict=True)]
+    left = max(0.0, apart / 2 - middle[0])
+    right = max(0.0, middle[-1] - (width - apart / 2))
+    return [place + left - right for place in middle]
+
+
+def _sums(axes: Axes, found: Attribution) -> None:
+    totals = found.scores.double().sum(-1).tolist()
+    reach = max(*map(abs, totals), 1e-30)
+    for layer, (total, change) in enumerate(zip(totals, found.change.tolist(), strict=True)):
+        axes.barh(layer + TALL / 2, total, height=TALL, color=HEAT, alpha=0.85)
+        axes.plot([change, change], [layer - 0.06, layer + TALL + 0.06], color=INK, linewidth=1.2)
+        axes.text(max(total, 0) + 0.05 * reach, layer + TALL / 2, f"{total:+.2g}", va="center", fontsize=8, color=MUTED)
+    axes.axvline(0, color=LINE, linewidth=0.8)
+    axes.set(xlim=(min(0, *totals) - 0.05 * reach, 1.5 * reach), xlabel="sum of the layer", xticks=[])
+    axes.tick_params(axis="y", length=0, labelleft=False)
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _prompts(axes: Axes, group: Sequence[Shift]) -> None:
+    for row, shift in enumerate(group):
+        axes.axhline(row, color=LANE, linewidth=9, zorder=0)
+        if shift.kind == "neighbour":
+            _move(axes, row, shift.before[0], shift.after[0], KEPT)
+        else:
+            _move(axes, row - 0.14, shift.before[0], shift.after[0], OLD)
+            _move(axes, row + 0.14, shift.before[1], shift.after[1], NEW)
+    axes.set_yticks(range(len(group)), [_name(shift) for shift in group])
+    axes.set_ylim(len(group) - 0.3, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def _move(axes: Axes, y: float, before: float, after: float, color: str) -> None:
+    """A hollow dot before, a full one after, and the way between them."""
+    axes.plot([before, after], [y, y], color=color, linewidth=1.6, alpha=0.55, solid_capstyle="round")
+    axes.plot(before, y, "o", markersize=4.6, markerfacecolor=PAPER, markeredgecolor=color, markeredgewidth=1.2)
+    axes.plot(after, y, "o", markersize=4.6, color=color)
+
+
+def _name(shift: Shift) -> str:
+    """The prompt, shortened if need be, and a neighbour's own answer behind it."""
+    answer = f" · {shift.old}" if shift.kind == "neighbour" else ""
+    room = PROMPT_LETTERS - len(answer)
+    return (shift.prompt if len(shift.prompt) <= room else shift.prompt[: room - 1] + "…") + answer
