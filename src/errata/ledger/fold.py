@@ -25,12 +25,12 @@ Ids = tuple[int, ...]
 
 def layers_of(entries: Iterable[Entry]) -> dict[int, Ids]:
     """For every layer that applied edits touch, those edits' ids in order."""
-    wanted: dict[int, Ids] = {}
+    wanted: dict[int, list[int]] = {}
     for entry in entries:
         if entry.applied:
             for layer in set(entry.layers):
-                wanted[layer] = (*wanted.get(layer, ()), entry.id)
-    return wanted
+                wanted.setdefault(layer, []).append(entry.id)
+    return {layer: tuple(ids) for layer, ids in wanted.items()}
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -83,7 +83,7 @@ class Fold:
     def plan(self, wanted: Mapping[int, Ids]) -> Plan:
         """What layers weigh with the edits wanted for each; nothing is written.
 
-        Raises LedgerError, naming the last edit, where a weight that was finite would not be.
+        Raises LedgerError, naming the edits, where a weight that was finite would not be.
         """
         totals = self._sums({layer: ids for layer, ids in wanted.items() if ids})
         weights: dict[int, Tensor] = {}

@@ -37,6 +37,7 @@ class Store:
         self.path = path
         self._connection = connection
         self._written: list[Path] = []
+        self._read: dict[int, tuple[tuple[Any, ...], Entry]] = {}
 
     @classmethod
     def open(cls, path: Path, meta: Meta | None) -> Store:
@@ -81,7 +82,7 @@ class Store:
 
     def entries(self) -> tuple[Entry, ...]:
         """Every edit, in the order of first application."""
-        return tuple(entry_of(row, self.path) for row in self._rows(f"{_ENTRY} ORDER BY id"))
+        return tuple(self._entry(row) for row in self._rows(f"{_ENTRY} ORDER BY id"))
 
     def entry(self, number: int) -> Entry:
         """One edit; raises LedgerError, naming the ids there are, when it has none of that id."""
@@ -90,7 +91,7 @@ class Store:
             last = self.next_id() - 1
             known = "holds no edit yet" if last == 0 else "holds edit 1" if last == 1 else f"holds edits 1 to {last}"
             raise LedgerError(f"There is no edit {number}: the ledger at {self.path} {known}.")
-        return entry_of(rows[0], self.path)
+        return self._entry(rows[0])
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
@@ -168,6 +169,13 @@ class Store:
             raise CorruptionError(
                 f"Edit {entry.id} cannot be read from {path} ({error}): put the file back from a copy."
             ) from error
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        """The entry of a row, read once as long as the row stays the same."""
+        known = self._read.get(row[0])
+        if known is None or known[0] != row:
+            known = self._read[row[0]] = row, entry_of(row, self.path)
+        return known[1]
 
     def _run(self, statement: str, values: Iterable[Any] = ()) -> None:
         with speaking(self.path):
