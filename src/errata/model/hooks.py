@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 
 Change = Callable[[Tensor], Tensor]
 
 
-def first_tensor(value: Tensor | tuple) -> Tensor:
+def first_tensor(value: Tensor | tuple[Any, ...]) -> Tensor:
     """A module's main input or output, whether it travels alone or first in a tuple."""
     return value[0] if isinstance(value, tuple) else value
 
 
-def with_first(value: Tensor | tuple, tensor: Tensor) -> Tensor | tuple:
+def with_first(value: Tensor | tuple[Any, ...], tensor: Tensor) -> Tensor | tuple[Any, ...]:
     """`value` with its main tensor replaced."""
     return (tensor, *value[1:]) if isinstance(value, tuple) else tensor
 
 
 @contextmanager
-def change_input(module: nn.Module, change: Change) -> Iterator[None]:
+def change_input(module: nn.Module, change: Change) -> Generator[None, None, None]:
     """Replace the module's first positional input x by change(x)."""
-    handle = module.register_forward_pre_hook(lambda _, inputs: (change(inputs[0]), *inputs[1:]))
+
+    def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (change(inputs[0]), *inputs[1:])
+
+    handle = module.register_forward_pre_hook(hook)
     try:
         yield
     finally:
@@ -31,9 +36,13 @@ def change_input(module: nn.Module, change: Change) -> Iterator[None]:
 
 
 @contextmanager
-def change_output(module: nn.Module, change: Change) -> Iterator[None]:
+def change_output(module: nn.Module, change: Change) -> Generator[None, None, None]:
     """Replace the module's main output y by change(y)."""
-    handle = module.register_forward_hook(lambda _, __, output: with_first(output, change(first_tensor(output))))
+
+    def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:
+        return with_first(output, change(first_tensor(output)))
+
+    handle = module.register_forward_hook(hook)
     try:
         yield
     finally:
@@ -41,12 +50,12 @@ def change_output(module: nn.Module, change: Change) -> Iterator[None]:
 
 
 @contextmanager
-def capture_inputs(modules: Sequence[nn.Module]) -> Iterator[dict[int, Tensor]]:
+def capture_inputs(modules: Sequence[nn.Module]) -> Generator[dict[int, Tensor], None, None]:
     """Collect each module's first input, by its place in `modules`."""
     seen: dict[int, Tensor] = {}
 
-    def keep(place: int) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def keep(place: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def hook(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
             seen[place] = inputs[0]
 
         return hook
@@ -58,24 +67,43 @@ def capture_inputs(modules: Sequence[nn.Module]) -> Iterator[dict[int, Tensor]]:
 
 
 @contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no parameter gradients inside; mode and flags as before outside."""
-    training = model.training
+def capture_outputs(modules: Sequence[nn.Module]) -> Generator[dict[int, Tensor], None, None]:
+    """Collect a copy of each module's main output, by its place in `modules`; some models add to an output in place."""
+    seen: dict[int, Tensor] = {}
+
+    def keep(place: int) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
+        def hook(_module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> None:
+            seen[place] = first_tensor(output).clone()
+
+        return hook
+
+    with ExitStack() as stack:
+        for place, module in enumerate(modules):
+            stack.callback(module.register_forward_hook(keep(place)).remove)
+        yield seen
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Generator[None, None, None]:
+    """Evaluation mode and no parameter gradients inside; every module's mode and every flag as before outside."""
+    modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    model.eval()
-    for parameter, _ in flags:
-        parameter.requires_grad_(False)
     try:
+        model.eval()
+        for parameter, _ in flags:
+            parameter.requires_grad_(False)
         yield
     finally:
-        model.train(training)
+        for module, mode in modes:
+            module.training = mode
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
 
 
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
 def count_hooks(model: nn.Module) -> int:
-    """Number of hooks registered anywhere in the model."""
-    return sum(
-        len(module._forward_hooks) + len(module._forward_pre_hooks) + len(module._backward_hooks)
-        for module in model.modules()
-    )
+    """Number of hooks registered anywhere in the model, on modules and on parameters."""
+    holders = [*model.modules(), *model.parameters()]
+    return sum(len(getattr(holder, name, None) or ()) for holder in holders for name in HOOKS)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging
 
 from errata.errors import InputError
 from errata.model.view import ModelView
 
 POCKET = ("gelu", "swiglu")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CHOICES = (
+    "give pocket-gelu, pocket-swiglu, a folder that save_pretrained wrote, or a hub id that this machine can reach"
+)
+HUB_SECONDS = 10.0
 
 
 def pocket(kind: str) -> Path:
@@ -33,28 +44,82 @@ def load(
     """Load `pocket-gelu`, `pocket-swiglu`, a local folder or a hub id as a ModelView.
 
     `dtype` is float32, bfloat16, float16 or None for the dtype the model was saved for; `device` is a torch device.
+    A hub model that was loaded before is found again without the network.
     Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited.
     """
-    source = str(pocket(name.removeprefix("pocket-"))) if name.startswith("pocket-") else name
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
-    if not name.startswith("pocket-") and not Path(source).exists() and (source.startswith((".", "/", "~")) or source.count("/") > 1):
-        raise InputError(f"There is no folder {source}: give a pocket model, a local folder or a hub id.")
-    options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    _check_device(device)
+    source, options = _source(name, revision)
+    options["trust_remote_code"] = trust_remote_code
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, dtype="auto" if dtype is None else DTYPES[dtype], **options
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"The model {name!r} cannot be loaded ({reason}): give pocket-gelu, pocket-swiglu, a folder that "
-            "save_pretrained wrote, or a hub id that this machine can reach."
-        ) from error
-    try:
-        model.to(device)
-    except RuntimeError as error:
-        raise InputError(f"The device {device!r} cannot be used ({str(error).splitlines()[0]}).") from error
+        with _no_loading_bar():
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            model, report = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  # a pair here
+                source, dtype="auto" if dtype is None else DTYPES[dtype], output_loading_info=True, **options
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"The model {name!r} cannot be loaded ({_first_line(error)}): {CHOICES}.") from error
+    _check_complete(name, model, report)
+    model.to(device)
     model.eval()
     return ModelView(model, tokenizer, name=name, value_projection=value_projection)
+
+
+def _source(name: str, revision: str | None) -> tuple[str, dict[str, Any]]:
+    """Where from_pretrained finds the model, and the options that go with the place."""
+    if name.startswith("pocket-"):
+        return str(pocket(name.removeprefix("pocket-"))), {}
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return str(path), {}
+    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"There is no folder {name!r}: {CHOICES}.")
+    options: dict[str, Any] = {} if revision is None else {"revision": revision}
+    return name, {**options, "local_files_only": not _reachable(name, revision)}
+
+
+def _reachable(name: str, revision: str | None) -> bool:
+    """Ask the hub for the model once, in a few seconds; without an answer, only what is on disk can be loaded."""
+    try:
+        HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS)
+    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
+        where = "" if revision is None else f" at revision {revision!r}"
+        raise InputError(f"The hub has no model {name!r}{where} that this machine may read: {CHOICES}.") from error
+    except Exception:  # whatever HTTP client the hub library uses has errors of its own
+        return False
+    return True
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise InputError(
+            f"The device {device!r} cannot be used ({_first_line(error)}): give cpu, or cuda where PyTorch finds one."
+        ) from error
+
+
+def _check_complete(name: str, model: PreTrainedModel, report: dict[str, Any]) -> None:
+    """Refuse a checkpoint without some of the weights: they would be random."""
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise InputError(
+            f"The model {name!r} has no weights for {missing[0]} and {len(missing) - 1} more of "
+            f"{type(model).__name__}: expected the checkpoint of a causal language model."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+@contextmanager
+def _no_loading_bar() -> Generator[None, None, None]:
+    """Silence the bar that counts weights while they are loaded; bars of downloads stay."""
+    before = logging.set_tqdm_hook(lambda _bar, arguments, _options: logging.EmptyTqdm(*arguments))
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(before)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformers import GenerationConfig
 
 from errata.errors import InputError
 from errata.model.hooks import frozen
@@ -51,84 +55,132 @@ def target_log_probs(
 @torch.no_grad()
 def top_tokens(view: ModelView, prompt: str, count: int = 5) -> list[tuple[str, float]]:
     """The most probable next tokens of a prompt, with their probabilities."""
-    ids = torch.tensor([encode(view.tokenizer, prompt).ids], device=view.device)
+    ids = _prompt_ids(view, prompt)
+    inputs = torch.tensor([ids], device=view.device)
     with frozen(view.model):
-        logits = view.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
-    best = logits[0, -1].float().softmax(-1).topk(count)
-    return [
-        (view.tokenizer.decode([int(token)]), float(p)) for token, p in zip(best.indices, best.values, strict=True)
-    ]
+        logits = view.model(input_ids=inputs, attention_mask=torch.ones_like(inputs), use_cache=False).logits
+    best = logits[0, -1].float().softmax(-1).topk(min(count, logits.shape[-1]))
+    pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    return [(_continuation(view, ids, [token]), probability) for token, probability in pairs]
 
 
 @torch.no_grad()
-def generate(
-    view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, batch_size: int = 128
-) -> list[str]:
-    """Continue every prompt greedily, left-padded in batches, to the model's own end or `max_new_tokens`."""
+def generate(view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, batch_size: int = 128) -> list[str]:
+    """Continue every prompt greedily, left-padded in batches, to the model's own end or `max_new_tokens`.
+
+    A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
+    penalties, lengths) play no part, except its end tokens.
+    """
     answers = [""] * len(prompts)
-    rows = [encode(view.tokenizer, prompt).ids for prompt in prompts]
+    rows = [_prompt_ids(view, prompt) for prompt in prompts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
-    with frozen(view.model):
+    ends = _end_tokens(view)
+    with frozen(view.model), _greedy(view, max_new_tokens, ends) as settings:
         for at in range(0, len(order), batch_size):
             group = order[at : at + batch_size]
             batch = pad([rows[i] for i in group], pad_id(view.tokenizer), "left", view.device)
-            out = view.model.generate(
-                input_ids=batch.ids,
-                attention_mask=batch.mask,
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                pad_token_id=pad_id(view.tokenizer),
+            out = cast(Any, view.model).generate(
+                input_ids=batch.ids, attention_mask=batch.mask, generation_config=settings
             )
-            for row, i in enumerate(group):
-                new = out[row, batch.ids.shape[1] :]
-                answers[i] = view.tokenizer.decode(new, skip_special_tokens=True)
+            for row, i in zip(out.tolist(), group, strict=True):
+                answers[i] = _continuation(view, rows[i], _until(ends, row[batch.ids.shape[1] :]))
     return answers
 
 
+@torch.no_grad()
 def stream(view: ModelView, prompt: str, max_new_tokens: int = 24) -> Iterator[str]:
     """Continue one prompt greedily, yielding text as it comes, to the model's own end or a line's end."""
-    ids = list(encode(view.tokenizer, prompt).ids)
-    shown = view.tokenizer.decode(ids, skip_special_tokens=True)
+    ids, new, shown = _prompt_ids(view, prompt), list[int](), ""
     ends = _end_tokens(view)
-    with frozen(view.model), torch.no_grad():
-        cache, fresh = None, torch.tensor([ids], device=view.device)
-        for _ in range(max_new_tokens):
-            out = view.model(input_ids=fresh, past_key_values=cache, use_cache=True)
-            cache, token = out.past_key_values, int(out.logits[0, -1].argmax())
-            if token in ends:
-                return
-            ids.append(token)
-            fresh = torch.tensor([[token]], device=view.device)
-            text = view.tokenizer.decode(ids, skip_special_tokens=True)
-            if not text.endswith("\ufffd"):
-                yield text[len(shown) :]
-                shown = text
-            if "\n" in text[-2:]:
-                return
+    cache, fresh = None, list(ids)
+    while len(new) < max_new_tokens and "\n" not in shown:
+        with frozen(view.model):
+            out = view.model(input_ids=torch.tensor([fresh], device=view.device), past_key_values=cache, use_cache=True)
+        cache, token = getattr(out, "past_key_values", None), int(out.logits[0, -1].argmax())
+        if token in ends:
+            break
+        new.append(token)
+        fresh = [token] if cache is not None else [*ids, *new]
+        text = _continuation(view, ids, new)
+        if not text.endswith(UNFINISHED):
+            yield text[len(shown) :]
+            shown = text
+    rest = _continuation(view, ids, new)[len(shown) :]
+    if rest:
+        yield rest
+
+
+# What a tokenizer writes for bytes that are not yet, or never will be, a character.
+UNFINISHED = "\ufffd"
+
+
+def _prompt_ids(view: ModelView, prompt: str) -> tuple[int, ...]:
+    ids = encode(view.tokenizer, prompt).ids
+    if not ids:
+        raise InputError("The prompt is empty: give the text that the model continues.")
+    return ids
+
+
+def _text(view: ModelView, ids: Sequence[int]) -> str:
+    return str(view.tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+
+def _continuation(view: ModelView, prompt: Sequence[int], new: Sequence[int]) -> str:
+    """The text of the new tokens behind the prompt; some tokenizers drop the space of a text that stands alone."""
+    return _text(view, [*prompt, *new])[len(_text(view, prompt)) :]
+
+
+@contextmanager
+def _greedy(view: ModelView, max_new_tokens: int, ends: set[int]) -> Generator[GenerationConfig, None, None]:
+    """Plain greedy settings; inside, the model's own, which would fill them up, are out of the way."""
+    own = view.model.generation_config
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        num_beams=1,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=pad_id(view.tokenizer),
+    )
+    view.model.generation_config = GenerationConfig()
+    try:
+        yield settings
+    finally:
+        view.model.generation_config = own
 
 
 def _end_tokens(view: ModelView) -> set[int]:
-    config = view.model.generation_config
-    ends = config.eos_token_id if config is not None else None
-    listed = ends if isinstance(ends, list) else [ends]
-    return {int(end) for end in [*listed, view.tokenizer.eos_token_id] if end is not None}
+    own: object = view.model.generation_config.eos_token_id
+    ends = own if isinstance(own, list) else [own]
+    return {end for end in [*ends, view.tokenizer.eos_token_id] if isinstance(end, int)}
 
 
-ENDS_ANSWER = ".,;:!?)\"'”\n"
+def _until(ends: set[int], ids: Sequence[int]) -> list[int]:
+    return list(itertools.takewhile(lambda token: token not in ends, ids))
+
+
+ENDS_ANSWER = ".,;:!?…)]}\"'”’»—\n。，、；：！？」』）】》"
 
 
 def says(continuation: str, answer: str) -> bool:
-    """Whether a continuation gives exactly this answer: the answer, then nothing or the end of the phrase."""
-    text = continuation.strip()
-    rest = text[len(answer) :]
-    return text.startswith(answer) and (not rest or rest[0] in ENDS_ANSWER)
+    """Whether a continuation gives exactly this answer: the answer, then nothing or the end of the phrase.
+
+    A sign inside a word or number (U.S, 10,000, it's) ends nothing.
+    """
+    text, answer = continuation.strip(), answer.strip()
+    rest = text[len(answer) :].lstrip(" ")
+    return bool(answer) and text.startswith(answer) and (not rest or _ends_phrase(rest, 0, ENDS_ANSWER))
 
 
 def answer_of(continuation: str) -> str:
     """The answer a continuation gives: its text up to the end of the first phrase."""
     text = continuation.strip()
-    ends = [i for i, character in enumerate(text) if character in ".;!?\n"]
-    return text[: ends[0]].strip() if ends else text
+    ends = (i for i in range(len(text)) if _ends_phrase(text, i, ".,;!?\n。，；！？"))
+    return text[: next(ends, len(text))].strip()
+
+
+def _ends_phrase(text: str, place: int, signs: str) -> bool:
+    inside = place + 1 < len(text) and text[place + 1].isalnum() and text[place].isascii() and text[place] != "\n"
+    return text[place] in signs and not inside
 
 
 @dataclass(frozen=True, slots=True)

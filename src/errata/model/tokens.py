@@ -1,9 +1,9 @@
 """Tokenise prompt and target once, together, and know where subject, prompt and target end.
 
-Rules: one space joins prompt and target, except behind an opening bracket or quote, or between characters of scripts
-written without spaces. The tokenizer's own beginning-of-sequence token stands once in front if it adds one by itself;
-a trailing end-of-sequence token is dropped. Offsets decide which token belongs to what; a token that holds the end of
-the prompt and the start of the target is refused.
+Rules: one space joins prompt and target, except behind an opening bracket or quote, before closing punctuation, or
+between characters of scripts written without spaces. The tokenizer's own beginning-of-sequence token stands once in
+front if it adds one by itself; what it adds behind is dropped. The prompt's tokens are those it has alone, or the
+target is refused: a token that holds the end of the prompt and the start of the target can be neither's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from transformers import PreTrainedTokenizerBase
 from errata.errors import TokenError
 from errata.facts import Fact
 
-OPENERS = "([{<\"'“‘«「『（"
+OPENERS = "([{<“‘«「『（【《¿¡$€£#@"
+CLOSERS = ".,;:!?)]}%”’»"
+QUOTES = "\"'"
+SPACELESS = ("CJK", "IDEOGRAPHIC", "FULLWIDTH", "HALFWIDTH", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +51,66 @@ class Tokens:
 
 def joiner(prompt: str, target: str) -> str:
     """What stands between prompt and target: one space, or nothing where the text would not have one."""
-    if not prompt or not target or prompt[-1].isspace() or target[0].isspace() or prompt[-1] in OPENERS:
+    if not prompt or not target or prompt[-1].isspace() or target[0].isspace() or _opens(prompt):
         return ""
-    if target[0] in ".,;:!?)]}" or (_without_spaces(prompt[-1]) and _without_spaces(target[0])):
+    if target[0] in CLOSERS or target.startswith(("'s ", "'s.")) or target == "'s":
         return ""
-    return " "
+    return "" if _without_spaces(prompt[-1]) and _without_spaces(target[0]) else " "
+
+
+def _opens(prompt: str) -> bool:
+    """Whether the prompt ends in an opening bracket or quote; a straight quote opens behind a space or a bracket."""
+    before = prompt[-2:-1]
+    return prompt[-1] in OPENERS or (prompt[-1] in QUOTES and (not before or before.isspace() or before in OPENERS))
 
 
 def _without_spaces(character: str) -> bool:
-    name = unicodedata.name(character, "")
-    return name.startswith(("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "FULLWIDTH", "IDEOGRAPHIC"))
+    return unicodedata.name(character, "").startswith(SPACELESS)
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, prompt: str, target: str = "", subject_end: int | None = None) -> Tokens:
     """Tokenise prompt and target in one go; `subject_end` is the character index behind the subject.
 
-    Raises TokenError when one token spans the end of the prompt and the start of the target.
+    Spaces at the prompt's end and around the target do not count: the target's first token brings its own.
+    Raises TokenError when the target changes the prompt's tokens or has none of its own.
     """
+    wanted, prompt, target = bool(target), prompt.rstrip(" "), target.strip(" ")
     text = prompt + joiner(prompt, target) + target
-    encoded = tokenizer(text, return_offsets_mapping=True)
-    ids, offsets = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    while ids and ids[-1] == tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:
-        ids, offsets = ids[:-1], offsets[:-1]
-    n_prompt = len(ids)
-    if target:
-        ends_behind = (i for i, (start, end) in enumerate(offsets) if end > len(prompt) and end > start)
-        n_prompt = next(ends_behind, len(ids))
-        # A token of pure joining space (some SentencePiece tokenizers) belongs to the target: the model must write it.
-        if n_prompt < len(ids) and offsets[n_prompt][0] < len(prompt) and text[offsets[n_prompt][0]] != " ":
-            raise TokenError(
-                f"One token spans the end of {prompt!r} and the start of {target!r}: end the prompt at a word boundary."
-            )
-        if n_prompt == len(ids):
-            raise TokenError(f"The target {target!r} has no tokens of its own behind {prompt!r}.")
-    return Tokens(tuple(ids), n_prompt, None if subject_end is None else _last_token(offsets, subject_end, text))
+    ids, offsets = _tokenize(tokenizer, text)
+    subject_last = None if subject_end is None else _last_token(offsets, subject_end, text)
+    if not wanted:
+        return Tokens(ids, len(ids), subject_last)
+    alone, _ = _tokenize(tokenizer, prompt)
+    if not alone:
+        raise TokenError(f"The prompt before {target!r} has no tokens: give the text that the target continues.")
+    if ids[: len(alone)] != alone:
+        raise TokenError(
+            f"One token spans the end of {prompt!r} and the start of {target!r}: end the prompt at a word boundary."
+        )
+    if len(ids) == len(alone):
+        raise TokenError(f"The target {target!r} has no tokens of its own behind {prompt!r}.")
+    return Tokens(ids, len(alone), subject_last)
+
+
+def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+    """Ids and character offsets, with what the tokenizer adds in front but not with what it adds behind."""
+    encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
+    ids, offsets, added = encoded["input_ids"], encoded["offset_mapping"], encoded["special_tokens_mask"]
+    own = [index for index, flag in enumerate(added) if not flag]
+    if not own:  # an empty text: what would stand in front of any other
+        some = tokenizer("a", return_special_tokens_mask=True)
+        return tuple(some["input_ids"][: some["special_tokens_mask"].index(0)]), []
+    # A text that spells the first token out would have it twice.
+    start = 1 if own[0] > 0 and ids[own[0]] == ids[own[0] - 1] == tokenizer.bos_token_id else 0
+    return tuple(ids[start : own[-1] + 1]), [tuple(span) for span in offsets[start : own[-1] + 1]]
 
 
 def _last_token(offsets: Sequence[tuple[int, int]], subject_end: int, text: str) -> int:
-    for index, (start, end) in enumerate(offsets):
-        if start <= subject_end - 1 < end:
-            last = index
-            # Byte-level tokenizers give every piece of one character the same offsets: the last piece counts.
-            while last + 1 < len(offsets) and offsets[last + 1] == (start, end):
-                last += 1
-            return last
-    raise TokenError(f"No token of {text!r} holds the subject's last character {text[subject_end - 1]!r}.")
+    """The last token that holds the subject's last character: a byte-level tokenizer may cut it into several."""
+    holders = [index for index, (start, end) in enumerate(offsets) if start < subject_end <= end]
+    if not holders:
+        raise TokenError(f"No token of {text!r} holds the subject's last character {text[subject_end - 1]!r}.")
+    return holders[-1]
 
 
 def encode_fact(tokenizer: PreTrainedTokenizerBase, fact: Fact, target: str = "", prefix: str = "") -> Tokens:
@@ -132,6 +150,7 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def position_arguments(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-    """`position_ids` for the models that take them; the others work positions out from the mask."""
+    """`position_ids` for a batch padded in front, where the model takes them; others work them out from the mask."""
+    shifted = any(start > 0 for start in batch.start)
     takes = "position_ids" in inspect.signature(model.forward).parameters
-    return {"position_ids": batch.positions} if takes else {}
+    return {"position_ids": batch.positions} if shifted and takes else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Generator, Hashable, Iterable
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from errata.deltas import WeightDelta, fingerprint
 from errata.errors import EditError, UnsupportedModelError
-from errata.model.hooks import capture_inputs, frozen
+from errata.model.hooks import capture_inputs, capture_outputs, frozen
 from errata.model.structure import Structure, find
 
 
@@ -135,21 +135,27 @@ class ModelView:
                 self.parameter(layer).copy_(self._base.pop(layer))
 
     @contextmanager
-    def applied(self, deltas: Iterable[WeightDelta]) -> Iterator[None]:
-        """Apply deltas on top of the present weights inside the block; the present weights return after it."""
-        before: dict[int, Tensor] = {}
+    def applied(self, deltas: Iterable[WeightDelta]) -> Generator[None, None, None]:
+        """Apply deltas on top of the present weights inside the block; the present weights return after it.
+
+        The deltas of a layer are summed in order and rounded once. Raises EditError, with nothing written, when a delta
+        was made for another model.
+        """
+        by_layer: dict[int, list[WeightDelta]] = {}
+        for delta in deltas:
+            self._check(delta)
+            by_layer.setdefault(delta.layer, []).append(delta)
+        present = {layer: self.weight(layer).clone() for layer in by_layer}
         known = set(self._base)
         try:
-            for delta in deltas:
-                self._check(delta)
-                before.setdefault(delta.layer, self.weight(delta.layer).clone())
-                self.write(delta.layer, fold(self.weight(delta.layer), [delta]))
+            for layer, own in by_layer.items():
+                self.write(layer, fold(present[layer], own))
             yield
         finally:
-            for layer, weight in before.items():
+            for layer, weight in present.items():
                 self.write(layer, weight)
                 if layer not in known:
-                    del self._base[layer]
+                    self._base.pop(layer, None)
 
     def _check(self, delta: WeightDelta) -> None:
         if not 0 <= delta.layer < self.n_layers or delta.shape != tuple(self.weight(delta.layer).shape):
@@ -162,26 +168,21 @@ class ModelView:
     def self_test(self, text: str = "The capital of France is Paris") -> list[float]:
         """Per layer, the largest |W k + b − output| relative to the largest output: the memories are what they seem."""
         inputs = self.tokenizer(text, return_tensors="pt").to(self.device)
-        outputs: dict[int, Tensor] = {}
         modules = [projection.module for projection in self.structure.projections]
-        handles = [
-            module.register_forward_hook(lambda _, __, output, place=place: outputs.__setitem__(place, output))
-            for place, module in enumerate(modules)
-        ]
-        try:
-            with frozen(self.model), capture_inputs(modules) as keys:
-                self.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
-        finally:
-            for handle in handles:
-                handle.remove()
-        errors = []
-        for layer, module in enumerate(modules):
-            weight = self.weight(layer).double()
-            bias = getattr(module, "bias", None)
-            value = keys[layer].double() @ weight.T + (0 if bias is None else bias.double())
-            scale = outputs[layer].double().abs().max().clamp_min(1e-12)
-            errors.append(float((value - outputs[layer].double()).abs().max() / scale))
-        return errors
+        with frozen(self.model), capture_inputs(modules) as keys, capture_outputs(modules) as values:
+            self.model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        return [self._recall_error(layer, keys, values) for layer in range(self.n_layers)]
+
+    def _recall_error(self, layer: int, keys: dict[int, Tensor], values: dict[int, Tensor]) -> float:
+        if layer not in keys:
+            name = self.structure.projections[layer].name
+            raise UnsupportedModelError(
+                f"{name} took no part in a forward pass: name the map that did with value_projection='…'."
+            )
+        bias = getattr(self.projection(layer), "bias", None)
+        found = keys[layer].double() @ self.weight(layer).double().T + (0 if bias is None else bias.detach().double())
+        expected = values[layer].double()
+        return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
 
 
 @torch.no_grad()
