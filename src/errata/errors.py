@@ -1,13 +1,13 @@
 """Every error Errata raises on purpose.
 
-    ErrataError                   one sentence: what was expected, what was found, what to do
-    ├── InputError                a fact, a file, an option that cannot be used
-    │   └── TokenError            prompt and target that no clean token boundary separates
-    ├── UnsupportedModelError     a model whose value projections cannot be found or edited
-    ├── EditError                 an edit that could not be computed, or that touched what it must not
-    └── LedgerError               a ledger that cannot be opened or changed
-        ├── ConflictError         an edit of a subject and relation that an applied edit already changes
-        └── CorruptionError       a file or a weight that is not what was recorded
+ErrataError                   one sentence: what was expected, what was found, what to do
+├── InputError                a fact, a file, an option that cannot be used
+│   └── TokenError            prompt and target that no clean token boundary separates
+├── UnsupportedModelError     a model whose value projections cannot be found or edited
+├── EditError                 an edit that could not be computed, or that touched what it must not
+└── LedgerError               a ledger that cannot be opened or changed
+    ├── ConflictError         an edit of a subject and relation that an applied edit already changes
+    └── CorruptionError       a file or a weight that is not what was recorded
 """
 
 
