@@ -29,8 +29,8 @@ RESAMPLES = 2000
 class Score:
     """One quantity, measured on n cases: `values[i]` is the i-th case's.
 
-    `protocol` says how it was measured, `direction` which way is better. Raises InputError for no values, for values
-    that are not finite and for an unknown direction.
+    `protocol` says how it was measured, `direction` which way is better. Raises InputError for no values and for values
+    that are not finite.
     """
 
     name: str
@@ -41,8 +41,6 @@ class Score:
     def __post_init__(self) -> None:
         if not self.values:
             raise InputError(f"The score {self.name!r} has no values: measure at least one case.")
-        if self.direction not in ("higher", "lower"):
-            raise InputError(f"The score {self.name!r} has direction {self.direction!r}: give higher or lower.")
         values = tuple(float(value) for value in self.values)
         if not all(isfinite(value) for value in values):
             raise InputError(f"The score {self.name!r} has values that are NaN or infinite: it is unusable.")

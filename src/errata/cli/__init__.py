@@ -23,7 +23,7 @@ def build() -> typer.Typer:
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )
-    app.callback(invoke_without_command=True)(_start)
+    app.callback()(_start)
     for panel, commands in {
         "Start here": {"demo": demo.demo, "models": models.models},
         LOOK: {"inspect": inspection.inspect, "ask": ask.ask, "locate": locate.locate},
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in given
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        code = build()(args=given, prog_name="errata", standalone_mode=False)
+        code = build()(args=given or ["--help"], prog_name="errata", standalone_mode=False)
     except ErrataError as error:
         output.fail(str(error), as_json)
         return error.exit_code
@@ -65,17 +65,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"errata {version('errata-lm')}")
+        raise typer.Exit
+    return wanted
+
+
 def _start(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Find the neurons that carry a fact in a language model, correct it in the weights, and undo it bit for bit.
 
     Example: errata demo
     """
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"errata {installed('errata-lm')}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())

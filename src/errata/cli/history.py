@@ -61,11 +61,11 @@ def show(
 
     Example: errata show 3 --ledger corrections
     """
-    from errata.cli.session import edit_number, entry_of, stored
+    from errata.cli.session import edit_number, stored
 
     number = edit_number(edit)
     with stored(ledger) as store:
-        entry = entry_of(store.entries(), number, ledger)
+        entry = store.entry(number)
         found = store.load(entry)
         happened = [asdict(event) for event in store.events() if number in (event.edit, event.by)]
     origin = {"settings": found.settings, "measured": found.measured, "versions": found.versions}

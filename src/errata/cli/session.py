@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from errata.errors import InputError, LedgerError
+from errata.errors import InputError
 from errata.ledger import Ledger
-from errata.ledger.store import Entry, Event, Meta, Store
+from errata.ledger.records import Entry, Event, Meta
+from errata.ledger.store import Store
 from errata.model.load import load
 from errata.model.view import ModelView
 
@@ -88,12 +89,3 @@ def model_and_numbers(words: list[str]) -> tuple[str | None, list[int]]:
     """Split `[MODEL] NUMBER…`: the first word is the model if it is not a number."""
     model = words[0] if words and not words[0].isdecimal() else None
     return model, [edit_number(word) for word in words[model is not None :]]
-
-
-def entry_of(entries: tuple[Entry, ...], number: int, directory: Path) -> Entry:
-    """The entry of an id; raises LedgerError for an unknown one."""
-    found = next((entry for entry in entries if entry.id == number), None)
-    if found is None:
-        known = f"it has 1 to {len(entries)}" if entries else "it is empty"
-        raise LedgerError(f"There is no edit {number} in the ledger at {directory}: {known}.")
-    return found

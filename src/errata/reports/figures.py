@@ -79,23 +79,26 @@ def _name_strongest(axes: Axes, found: Attribution) -> None:
         named.setdefault(layer, []).append(index)
     for layer, indices in named.items():
         indices.sort()
-        for index, place in zip(indices, spread(indices, 0.085 * d_ff, d_ff), strict=True):
-            axes.plot([index + 0.5, place], [layer, layer - 0.13], color=MUTED, linewidth=0.6)
+        cells = [index + 0.5 for index in indices]
+        for index, cell, place in zip(indices, cells, spread(cells, 0.085 * d_ff, float(d_ff)), strict=True):
+            axes.plot([cell, place], [layer, layer - 0.13], color=MUTED, linewidth=0.6)
             axes.text(place, layer - 0.15, label((layer, index)), ha="center", va="bottom", fontsize=8)
 
 
 def spread(places: Sequence[float], apart: float, width: float) -> list[float]:
-    """Places in ascending order, moved as little as need be to stand `apart` and at least half of it from the sides."""
-    ahead: list[float] = []
-    for place in places:
-        ahead.append(max(place, ahead[-1] + apart if ahead else apart / 2))
-    back: list[float] = []
-    for place in reversed(places):
-        back.append(min(place, back[-1] - apart if back else width - apart / 2))
-    middle = [(a + b) / 2 for a, b in zip(ahead, reversed(back), strict=True)]
-    left = max(0.0, apart / 2 - middle[0])
-    right = max(0.0, middle[-1] - (width - apart / 2))
-    return [place + left - right for place in middle]
+    """Places in ascending order, moved aside to stand `apart` from each other and half of that from both sides."""
+
+    def rightwards(row: Sequence[float]) -> list[float]:
+        found: list[float] = []
+        for place in row:
+            found.append(max(place, found[-1] + apart if found else apart / 2))
+        return found
+
+    def leftwards(row: Sequence[float]) -> list[float]:
+        return [width - place for place in rightwards([width - place for place in reversed(row)])][::-1]
+
+    pairs = zip(leftwards(rightwards(places)), rightwards(leftwards(places)), strict=True)
+    return [(a + b) / 2 for a, b in pairs]
 
 
 def _sums(axes: Axes, found: Attribution) -> None:
@@ -115,7 +118,7 @@ def _prompts(axes: Axes, group: Sequence[Shift]) -> None:
     for row, shift in enumerate(group):
         axes.axhline(row, color=LANE, linewidth=9, zorder=0)
         if shift.kind == "neighbour":
-            _move(axes, row, shift.before[0], shift.after[0], KEPT)
+            _move(axes, float(row), shift.before[0], shift.after[0], KEPT)
         else:
             _move(axes, row - 0.14, shift.before[0], shift.after[0], OLD)
             _move(axes, row + 0.14, shift.before[1], shift.after[1], NEW)

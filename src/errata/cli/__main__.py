@@ -1,0 +1,7 @@
+"""`python -m errata.cli`: the command without its script."""
+
+import sys
+
+from errata.cli import main
+
+sys.exit(main())

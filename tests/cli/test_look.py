@@ -1,0 +1,108 @@
+"""`models`, `inspect`, `ask` and `locate`: what they print is what the Python names give."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import errata
+from errata.model.scoring import generate, top_tokens
+from errata.neurons import NeuronSet
+from tests.cli.conftest import Run
+from tests.tiny import D_FF, D_MODEL, LAYERS, tiny
+
+FACT = ["--subject", "France", "--prompt", "The capital of {} is"]
+
+
+def test_models_lists_the_embedded_ones(run: Run) -> None:
+    rows = run("models", "--json").json["models"]
+    assert [row["name"] for row in rows] == ["pocket-gelu", "pocket-swiglu"]
+    for row in rows:
+        assert row["facts"] >= 2500 and row["relations"] >= 24
+        assert row["bytes"] <= 16e6 and Path(row["path"]).is_dir()
+    text = run("models").out
+    assert "pocket-gelu" in text and "hub id" in text
+
+
+def test_inspect_finds_the_memories_and_tests_them(run: Run, folder: Path) -> None:
+    found = run("inspect", folder, "--json").json
+    view = tiny("gpt2")
+    assert [(row["layer"], row["d_ff"], row["d_model"]) for row in found["layers"]] == [
+        (layer, D_FF, D_MODEL) for layer in range(LAYERS)
+    ]
+    assert {(row["orientation"], row["gated"]) for row in found["layers"]} == {("[d_ff, d_model]", False)}
+    assert found["max_error"] < 1e-5
+    assert found["fingerprint"] == view.model_fingerprint()
+    assert found["weights_sha256"] == view.weights_sha256()
+    assert found["parameters"] == sum(p.numel() for p in view.model.parameters())
+    text = run("inspect", folder).out
+    assert "transformer.h.2.mlp.c_proj" in text and "[d_ff, d_model]" in text and "self-test" in text
+
+
+def test_inspect_in_another_dtype(run: Run, folder: Path) -> None:
+    assert run("inspect", folder, "--dtype", "bfloat16", "--json").json["dtype"] == "bfloat16"
+
+
+@pytest.mark.parametrize("model", ["pocket-gelu"])
+def test_ask_gives_the_greedy_answer_and_the_next_tokens(run: Run, model: str) -> None:
+    prompt = "The mother tongue of Danielle Darrieux is"
+    view = errata.load(model)
+    found = run("ask", model, prompt, "--json").json
+    assert found["text"] == generate(view, [prompt], 24)[0]
+    tokens = top_tokens(view, prompt)
+    assert [row["token"] for row in found["next_tokens"]] == [token for token, _ in tokens]
+    assert [row["probability"] for row in found["next_tokens"]] == pytest.approx([p for _, p in tokens])
+    shown = run("ask", model, prompt).out
+    assert shown.startswith(prompt + found["text"].rstrip())
+    assert all(repr(row["token"]) in shown for row in found["next_tokens"])
+
+
+def test_ask_refuses_an_empty_prompt(run: Run, folder: Path) -> None:
+    result = run("ask", folder, "  ")
+    assert result.code == 2 and "prompt is empty" in result.err
+
+
+@pytest.mark.parametrize("rule", ["gauss-legendre", "riemann-right"])
+def test_locate_gives_sums_that_match_the_change_within_the_gap(
+    run: Run, folder: Path, rule: str, tmp_path: Path
+) -> None:
+    chosen = tmp_path / "neurons.json"
+    options = [*FACT, "--answer", "Paris", "--rule", rule, "--steps", "6", "--threshold", "0.4", "--save", chosen]
+    found = run("locate", folder, *options, "--json").json
+    fact = errata.Fact("France", "The capital of {} is", answer="Paris")
+    method = errata.localizer("knowledge_neurons", rule=rule, steps=6, threshold=0.4)
+    expected = method.attribute(tiny("gpt2"), [fact])[0]
+    assert found["settings"]["steps"] == 6 and found["method"] == "knowledge_neurons"
+    assert found["prompt"] == "The capital of France is" and found["answer"] == "Paris"
+    scores = torch.tensor(found["scores"], dtype=torch.float64)
+    assert torch.allclose(scores.float(), expected.scores, atol=1e-6)
+    for row, layer in zip(scores, found["layers"], strict=True):
+        assert abs(float(row.sum()) - layer["change"]) <= layer["gap"]
+        assert abs(layer["sum"] - layer["change"]) <= layer["gap"] <= found["gap"]
+    assert [tuple(neuron[:2]) for neuron in found["neurons"]] == list(expected.neurons)
+    assert all(found["scores"][layer][index] == score for layer, index, score in found["neurons"])
+    assert NeuronSet.load(chosen).members == expected.neurons.members
+
+
+def test_locate_shows_every_layer(run: Run, folder: Path) -> None:
+    result = run("locate", folder, *FACT, "--answer", "Paris", "--steps", "4")
+    assert result.code == 0
+    assert "The capital of France is Paris" in result.out and "completeness gap" in result.out
+    assert result.out.count("L0·N") + result.out.count("L1·N") + result.out.count("L2·N") == 8
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--steps", "0"], "0 path points"),
+        (["--rule", "simpson"], "no quadrature rule 'simpson'"),
+        (["--method", "knowledge_neuron"], "Did you mean 'knowledge_neurons'?"),
+        (["--set", "stepps=3"], "Did you mean 'steps'?"),
+        (["--set", "steps"], "write KEY=VALUE"),
+        (["--set", "steps=many"], "the same kind of value"),
+        (["--set", "steps.x=1"], "has no parts"),
+    ],
+)
+def test_locate_refuses_settings_that_do_not_exist(run: Run, folder: Path, options: list[str], sentence: str) -> None:
+    result = run("locate", folder, *FACT, "--answer", "Paris", *options)
+    assert result.code == 2 and result.out == "" and sentence in result.err
