@@ -3,6 +3,7 @@
 from errata.deltas import Edit, WeightDelta
 from errata.errors import ErrataError
 from errata.facts import Case, Fact, Probe
+from errata.ledger import Ledger
 from errata.methods import Editor, Localizer, editor, localizer
 from errata.model.load import load, pocket
 from errata.model.view import ModelView
@@ -15,6 +16,7 @@ __all__ = [
     "Editor",
     "ErrataError",
     "Fact",
+    "Ledger",
     "Localizer",
     "ModelView",
     "NeuronSet",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -27,7 +29,7 @@ def sample_tokens(view: ModelView, count: int, length: int, seed: int) -> Int[Te
     devices = [view.device] if view.device.type == "cuda" else []
     with frozen(view.model), torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
-        return view.model.generate(
+        return cast(Any, view.model).generate(
             input_ids=first,
             attention_mask=torch.ones_like(first),
             min_new_tokens=length - first.shape[1],
@@ -46,6 +48,6 @@ def sample_contexts(view: ModelView, lengths: tuple[int, ...], seed: int) -> lis
     for length in sorted(set(lengths)):
         tokens = sample_tokens(view, lengths.count(length), length + 1, seed)
         for row in tokens:
-            text = " ".join(view.tokenizer.decode(row[1:], skip_special_tokens=True).split())
+            text = " ".join(str(view.tokenizer.decode(row[1:], skip_special_tokens=True)).split())
             prefixes.append(f"{text}. " if text else "")
     return prefixes

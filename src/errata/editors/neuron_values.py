@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float
@@ -80,7 +80,7 @@ class NeuronValues(Editor):
 
     def _direction(self, view: ModelView, fact: Fact) -> Float[Tensor, " d_model"]:
         """−λ₁ t + λ₂ t′, of unit embeddings where the scale is the value's norm."""
-        embedding = view.model.get_output_embeddings().weight.detach().float().cpu()
+        embedding = cast(Any, view.model.get_output_embeddings()).weight.detach().float().cpu()
         if embedding.shape[1] != view.d_model:
             raise InputError(
                 f"The output embedding has width {embedding.shape[1]}, the residual stream {view.d_model}: "
