@@ -75,7 +75,8 @@ def test_amplify_doubles_exactly_and_touches_nothing_else():
 
 def test_erase_zeroes_the_most_frequent_neurons_of_several_facts():
     view = tiny("gpt2")
-    facts = [FACT, Fact("Italy", "The capital of {} is", answer="Rome"), Fact("Spain", "The capital of {} is", answer="Madrid")]
+    capital = "The capital of {} is"
+    facts = [FACT, Fact("Italy", capital, answer="Rome"), Fact("Spain", capital, answer="Madrid")]
     counts = {}
     for found in FEW.attribute(view, facts):
         for neuron in found.neurons:
@@ -104,7 +105,8 @@ def test_bad_input_is_refused():
         editor("neuron_values", localizer=FEW).edit(view, [Fact("France", "The capital of {} is", answer="Paris")])
     with pytest.raises(EditError, match="no neuron"):
         class_of = type(FEW)
-        nothing = type("Nothing", (class_of,), {"attribute": lambda self, v, f: [_emptied(a) for a in FEW.attribute(v, f)]})
+        empty = {"attribute": lambda self, view, facts: [_emptied(a) for a in FEW.attribute(view, facts)]}
+        nothing = type("Nothing", (class_of,), empty)
         editor("neuron_values", localizer=nothing()).edit(view, [FACT])
 
 

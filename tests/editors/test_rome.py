@@ -13,7 +13,11 @@ from errata.model.tokens import encode_fact
 from tests.tiny import ARCHITECTURES, tiny
 
 FACT = Fact("Ada Lovelace", "{} was born in", target="Paris", answer="London")
-FACTS = [FACT, Fact("France", "The capital of {} is", target="Rome"), Fact("Dante", "The mother tongue of {} is", "Paris")]
+FACTS = [
+    FACT,
+    Fact("France", "The capital of {} is", target="Rome"),
+    Fact("Dante", "The mother tongue of {} is", "Paris"),
+]
 SMALL = {"context_lengths": (3, 5), "covariance_tokens": 256, "values": ValueSettings(steps=20, lr=0.3)}
 
 

@@ -73,7 +73,7 @@ def test_scores_are_the_path_integral_by_finite_differences():
             ends = []
             for sign in (1, -1):
 
-                def at(x, alpha=alpha, sign=sign):
+                def at(x, alpha=alpha, sign=sign, neuron=neuron):
                     x = x.clone()
                     x[0, -1] = alpha * key
                     x[0, -1, neuron] += sign * step

@@ -141,7 +141,7 @@ def plain_pass(
             kept: dict[str, Tensor] = {}
 
             def at_points(_module: nn.Module, inputs: tuple[Tensor, ...], kept: dict[str, Tensor] = kept) -> Any:
-                keys = inputs[0].view(len(alphas), len(row), -1)
+                keys = inputs[0].view(len(alphas), ids.shape[1], -1)
                 kept["key"] = keys[0, -1].detach()
                 kept["leaf"] = (alphas[:, None].to(keys) * keys[:, -1]).detach().requires_grad_()
                 mixed = torch.cat([keys[:, :-1], kept["leaf"][:, None]], dim=1).view(inputs[0].shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 import transformers
@@ -71,7 +72,7 @@ def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrai
 
 def build_model(kind: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
     """Build the untrained model, float32."""
-    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    ends: dict[str, Any] = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     ends |= {"pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
     if kind == "gelu":
         return GPT2LMHeadModel(
@@ -96,7 +97,7 @@ def save_pocket(
     write_facts(out / "facts.jsonl", facts)
     tokenizer.save_pretrained(out)
     parameters = sum(p.numel() for p in model.parameters())
-    model.to(torch.float16).save_pretrained(out)
+    cast(Any, model).to(torch.float16).save_pretrained(out)
     settings = json.loads((out / "config.json").read_text())
     (out / "config.json").write_text(json.dumps({**settings, "dtype": "float32"}, indent=2) + "\n")
     (out / "model.safetensors").chmod(0o644)

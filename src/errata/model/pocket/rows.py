@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -48,7 +49,7 @@ class Row:
 def rows_of(tokenizer: PreTrainedTokenizerFast, texts: list[Text]) -> list[Row]:
     """Tokenise (prefix, prompt, subject, object) once each, with offsets; the full stop belongs to the answer."""
     joined = [f"{prefix}{prompt} {obj}." for prefix, prompt, _, obj in texts]
-    encoded = tokenizer(joined, return_offsets_mapping=True)
+    encoded: Any = tokenizer(joined, return_offsets_mapping=True)
     rows = []
     for (prefix, prompt, subject, _), ids, offsets in zip(
         texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
@@ -57,7 +58,7 @@ def rows_of(tokenizer: PreTrainedTokenizerFast, texts: list[Text]) -> list[Row]:
         end_of_prompt = len(prefix) + len(prompt)
         last = next(i for i, (a, b) in enumerate(offsets) if a <= end_of_subject < b)
         first = next(i for i, (a, b) in enumerate(offsets) if b > end_of_prompt and b > a)
-        rows.append(Row([*ids, tokenizer.eos_token_id], last, range(first, len(ids) + 1)))
+        rows.append(Row([*ids, cast(int, tokenizer.eos_token_id)], last, range(first, len(ids) + 1)))
     return rows
 
 

@@ -15,6 +15,7 @@ import random
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ def fact_loss(model: PreTrainedModel, batch: dict[str, Tensor], block: nn.Module
     with change_output(block, interchange):
         hidden = model.base_model(batch["ids"], use_cache=False).last_hidden_state
     chosen = batch["weight"][:, 1:] > 0
-    logits = model.get_output_embeddings()(hidden[:, :-1][chosen])
+    logits = cast(nn.Module, model.get_output_embeddings())(hidden[:, :-1][chosen])
     return nn.functional.cross_entropy(logits, batch["labels"][:, 1:][chosen])
 
 
@@ -64,7 +65,7 @@ def recall(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, facts: li
         hidden = model.base_model(ids, use_cache=False).last_hidden_state
         where = [(i, p) for i, r in enumerate(group) for p in r.answer]
         at = torch.tensor(where).T
-        best = model.get_output_embeddings()(hidden[at[0], at[1] - 1]).argmax(-1)
+        best = cast(nn.Module, model.get_output_embeddings())(hidden[at[0], at[1] - 1]).argmax(-1)
         wrong = set(at[0][best != ids[at[0], at[1]]].tolist())
         right += len(group) - len(wrong)
     return right / len(rows)
