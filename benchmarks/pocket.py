@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -178,18 +177,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared/data")
     parser.add_argument("--models", nargs="+", default=["gelu", "swiglu"])
     options = parser.parse_args()
-    random.seed(options.seed)
-    result: dict[str, object] = {
-        "command": f"python benchmarks/pocket.py --facts {options.facts} --seed {options.seed}",
-        "protocol": "generation",
-        "seed": options.seed,
-        "versions": versions(),
-    }
+    path = HERE / "results/pocket.json"
     for kind in options.models:
-        result[f"pocket-{kind}"] = measure(kind, options)
-    text = json.dumps(result, indent=2)
-    print(text)
-    (HERE / "results/pocket.json").write_text(text + "\n")
+        found = {
+            "command": f"python benchmarks/pocket.py --models {kind} --facts {options.facts} --seed {options.seed}",
+            "protocol": "generation",
+            "seed": options.seed,
+            "versions": versions(),
+            **measure(kind, options),
+        }
+        # A model measured alone replaces its own part of the file only.
+        result = json.loads(path.read_text()) if path.exists() else {}
+        text = json.dumps({**result, f"pocket-{kind}": found}, indent=2)
+        print(text)
+        path.write_text(text + "\n")
 
 
 if __name__ == "__main__":
