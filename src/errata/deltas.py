@@ -15,7 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import save
 from torch import Tensor
 
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.facts import Fact
 
 FORMAT = "errata-edit-1"
@@ -24,7 +24,7 @@ FORMAT = "errata-edit-1"
 def fingerprint(weight: Tensor) -> str:
     """SHA-256 over dtype, shape and bytes of a tensor: equal exactly for bit-identical tensors."""
     digest = hashlib.sha256(f"{weight.dtype} {tuple(weight.shape)} ".encode())
-    digest.update(weight.detach().contiguous().cpu().view(torch.uint8).numpy().data)
+    digest.update(weight.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -33,7 +33,7 @@ class WeightDelta:
     """ΔW = left · right for the value projection of one layer: left `[d_model, rank]`, right `[rank, d_ff]`, float32.
 
     `base` is the fingerprint of the unedited parameter the delta was made for.
-    Raises InputError for factors that do not fit together or are not finite.
+    Raises InputError for factors that do not fit together or are not finite, and for a layer below zero.
     """
 
     layer: int
@@ -43,10 +43,13 @@ class WeightDelta:
     base: str
 
     def __post_init__(self) -> None:
+        if self.layer < 0:
+            raise InputError(f"The delta for {self.module} names layer {self.layer}: layers count from 0.")
         for name in ("left", "right"):
             factor = getattr(self, name)
-            if factor.ndim != 2:
-                raise InputError(f"The {name} factor for {self.module} has {factor.ndim} dimensions: expected 2.")
+            if factor.ndim != 2 or not factor.is_floating_point():
+                found = f"{factor.dtype} in {factor.ndim} dimensions"
+                raise InputError(f"The {name} factor for {self.module} is {found}: expected floating point in 2.")
             if not bool(torch.isfinite(factor).all()):
                 raise InputError(f"The {name} factor for {self.module} has NaN or infinite entries: it is unusable.")
             object.__setattr__(self, name, factor.detach().float().cpu().contiguous())
@@ -104,8 +107,12 @@ class Edit:
             "versions": dict(self.versions),
             "deltas": [{"layer": d.layer, "module": d.module, "base": d.base} for d in self.deltas],
         }
+        try:
+            text = json.dumps(header, sort_keys=True, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"The edit cannot be saved ({error}): settings and measurements must be JSON.") from error
         # One metadata entry: safetensors writes several in no particular order, and equal edits are equal bytes.
-        return save(tensors, {FORMAT: json.dumps(header, sort_keys=True, allow_nan=False)})
+        return save(tensors, {FORMAT: text})
 
     def save(self, path: str | Path) -> None:
         """Write the edit to a file."""
@@ -134,11 +141,9 @@ class Edit:
                 deltas=deltas,
                 method=str(header["method"]),
                 facts=tuple(Fact(**row) for row in header["facts"]),
-                settings=header["settings"],
-                measured=header["measured"],
-                versions=header["versions"],
+                **{name: dict(header[name].items()) for name in ("settings", "measured", "versions")},
             )
         except InputError as error:
             raise InputError(f"{path} is not a usable edit: {error}") from error
-        except (OSError, safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        except (*UNREADABLE, safetensors.SafetensorError) as error:
             raise InputError(f"{path} is not an edit ({error}): expected a file that Edit.save wrote.") from error

@@ -10,6 +10,9 @@ ErrataError                   one sentence: what was expected, what was found, w
     └── CorruptionError       a file or a weight that is not what was recorded
 """
 
+# What reading a damaged file, or one of another kind, can raise.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
 
 class ErrataError(Exception):
     """Base of every error raised on purpose; `exit_code` is the command line's."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 from errata.errors import InputError
 
@@ -14,11 +15,11 @@ class Fact:
     """One fact: a subject, a prompt that ends where the answer begins, the answer and the target that replaces it.
 
     In `prompt`, `{}` stands for the subject; a prompt that spells the subject out is as good, and then the subject's
-    last occurrence counts, because only it has seen the whole prompt before it. Trailing white space of the prompt is
-    dropped: it belongs to the answer's first token.
+    last occurrence as a word of its own counts, because only it has seen the whole prompt before it. Trailing white
+    space of the prompt is dropped: it belongs to the answer's first token.
 
-    Raises InputError when the subject is empty or not in the prompt, when the target or the answer is empty, or when
-    both are the same.
+    Raises InputError when a field is not text, when the subject is empty or not in the prompt, when the target or the
+    answer is empty, or when both are the same.
     """
 
     subject: str
@@ -28,6 +29,10 @@ class Fact:
     relation: str | None = None
 
     def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if not isinstance(value, str) and (value is not None or entry.name in ("subject", "prompt")):
+                raise InputError(f"The {entry.name} of a fact is {value!r}: give it as text.")
         subject = self.subject.strip()
         if not subject:
             raise InputError("The subject is empty: give the entity the fact is about.")
@@ -57,10 +62,11 @@ class Fact:
     @property
     def subject_end(self) -> int:
         """Index in `text` just behind the subject's last character."""
-        start = self.prompt.find(SLOT)
-        if start < 0:
-            start = self.prompt.rfind(self.subject)
-        return start + len(self.subject)
+        slot = self.prompt.find(SLOT)
+        if slot >= 0:
+            return slot + len(self.subject)
+        words = [match.end() for match in re.finditer(rf"(?<!\w){re.escape(self.subject)}(?!\w)", self.prompt)]
+        return words[-1] if words else self.prompt.rfind(self.subject) + len(self.subject)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 
 Neuron = tuple[int, int]
 FORMAT = "errata-neurons-1"
@@ -40,15 +40,24 @@ class NeuronSet:
 
     @classmethod
     def above(cls, scores: Float[Tensor, "layers d_ff"], threshold: float, gap: float | None = None) -> NeuronSet:
-        """Keep the neurons whose score is at least `threshold` × the largest score over all layers."""
-        highest = scores.max()
-        chosen = (scores >= threshold * highest) & (scores > 0)
+        """Keep the neurons with a positive score of at least `threshold` × the largest score over all layers.
+
+        Raises InputError for a threshold outside 0 … 1 and for scores that are not finite.
+        """
+        if not 0 <= threshold <= 1:
+            raise InputError(f"The threshold {threshold} is no share of the largest score: give a number from 0 to 1.")
+        chosen = (scores >= threshold * _finite(scores).max()) & (scores > 0)
         return cls._from_mask(chosen, gap)
 
     @classmethod
     def top(cls, scores: Float[Tensor, "layers d_ff"], count: int, gap: float | None = None) -> NeuronSet:
-        """Keep the `count` neurons with the largest scores; ties go to the lower layer, then the lower index."""
-        order = scores.flatten().sort(descending=True, stable=True).indices[:count]
+        """Keep the `count` neurons with the largest scores; ties go to the lower layer, then the lower index.
+
+        Raises InputError for a negative count and for scores that are not finite.
+        """
+        if count < 0:
+            raise InputError(f"There are no {count} neurons to choose: give a number from 0.")
+        order = _finite(scores).flatten().sort(descending=True, stable=True).indices[:count]
         mask = torch.zeros(scores.numel(), dtype=torch.bool)
         mask[order.cpu()] = True
         return cls._from_mask(mask.view_as(scores), gap)
@@ -107,11 +116,18 @@ class NeuronSet:
         try:
             row = json.loads(Path(path).read_text(encoding="utf-8"))
             if row["format"] != FORMAT:
-                raise ValueError(f"format {row['format']!r}")
-            members = frozenset((int(layer), int(index)) for layer, index in row["neurons"])
-            return cls(int(row["n_layers"]), int(row["d_ff"]), members, row["gap"])
-        except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is not a neuron set ({error}): expected a file that NeuronSet.save wrote.") from error
+                raise ValueError(f"its format is {row['format']!r}, expected {FORMAT!r}")
+            numbers = [row["n_layers"], row["d_ff"], *(number for pair in row["neurons"] for number in pair)]
+            if not all(type(number) is int for number in numbers) or not isinstance(row["gap"], float | int | None):
+                raise ValueError("its numbers are not what they should be")
+            members = frozenset((layer, index) for layer, index in row["neurons"])
+            return cls(row["n_layers"], row["d_ff"], members, row["gap"])
+        except InputError as error:
+            raise InputError(f"{path} is not a usable neuron set: {error}") from error
+        except UNREADABLE as error:
+            raise InputError(
+                f"{path} is not a neuron set ({error}): expected a file that NeuronSet.save wrote."
+            ) from error
 
     def _checked(self, other: NeuronSet) -> frozenset[Neuron]:
         if (self.n_layers, self.d_ff) != (other.n_layers, other.d_ff):
@@ -123,6 +139,12 @@ class NeuronSet:
 
     def _with(self, members: Iterable[Neuron]) -> NeuronSet:
         return NeuronSet(self.n_layers, self.d_ff, frozenset(members))
+
+
+def _finite(scores: Tensor) -> Tensor:
+    if scores.numel() == 0 or not bool(torch.isfinite(scores).all()):
+        raise InputError("The scores are empty or have NaN or infinite entries: no neuron can be chosen by them.")
+    return scores
 
 
 @dataclass(frozen=True, slots=True, eq=False)
