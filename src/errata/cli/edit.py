@@ -57,6 +57,8 @@ def edit(
         raise typer.Exit(editing.edit_file(plan, cases.read_cases(file), model, dtype, device))
     if subject is None or prompt is None or target is None:
         raise InputError("An edit needs --subject, --prompt and --target, or --file with one fact a line.")
+    if save is not None and not save.absolute().parent.is_dir():
+        raise InputError(f"There is no directory {save.parent} to save the edit in.")
     fact = Fact(subject, prompt, target, answer, relation)
     case = cases.case_of(fact, paraphrase or (), neighbour or ())
     raise typer.Exit(editing.edit_one(plan, case, save, model, dtype, device))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from errata.cli import options, output
+from errata.errors import InputError
 
 
 def locate(
@@ -36,6 +37,8 @@ def locate(
     from errata.cli.settings import make_localizer
     from errata.facts import Fact
 
+    if save is not None and not save.absolute().parent.is_dir():
+        raise InputError(f"There is no directory {save.parent} to write the neurons to.")
     fact = Fact(subject, prompt, answer=answer)
     localizer = make_localizer(method, settings or [], rule=rule, steps=steps, threshold=threshold)
     with consulted(model, ledger, dtype, device) as view:
