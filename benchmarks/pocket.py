@@ -30,7 +30,7 @@ from errata.model.hooks import change_output, frozen
 from errata.model.pocket.card import write_card
 from errata.model.pocket.corpus import PocketFact, plain_text
 from errata.model.scoring import generate, says, target_log_probs
-from errata.model.tokens import encode, encode_fact
+from errata.model.tokens import Tokens, encode, encode_fact
 
 HERE = Path(__file__).parent
 PLACES = ("first subject token", "middle subject tokens", "last subject token", "tokens behind it", "last token")
@@ -50,10 +50,9 @@ def perplexity(view: errata.ModelView, path: Path) -> dict[str, float] | None:
     if not path.exists():
         return None
     lines = plain_text(path)
-    rows = [encode(view.tokenizer, "", line) for line in lines[len(lines) * 4 // 5 :] if len(line) < 600]
-    rows = [row for row in rows if row.n_prompt or len(row.ids) > 1]
-    starts = [type(row)(row.ids, max(1, row.n_prompt)) for row in rows]
-    log_p = torch.cat(target_log_probs(view, starts))
+    encoded = (encode(view.tokenizer, line).ids for line in lines[len(lines) * 4 // 5 :])
+    rows = [Tokens(ids, n_prompt=1) for ids in encoded if 1 < len(ids) <= 256]
+    log_p = torch.cat(target_log_probs(view, rows))
     return {"per_token": float(torch.exp(-log_p.mean())), "tokens": len(log_p)}
 
 
@@ -136,7 +135,7 @@ def draw(kind: str, effects: list[list[float]], redirected: list[dict[str, float
     right.plot([row["layer"] for row in redirected], [row["share"] for row in redirected], marker="o", color="#4a2d8f")
     right.set_ylim(-0.03, 1.03)
     right.set_xlabel("layer")
-    right.set_title("facts redirected at the subject's last token")
+    right.set_title("share redirected there")
     right.grid(alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
@@ -155,10 +154,10 @@ def measure(kind: str, options: argparse.Namespace) -> dict[str, object]:
         "safetensors_bytes": (folder / "model.safetensors").stat().st_size,
         "fingerprint": view.model_fingerprint(),
     }
+    found["perplexity"] = perplexity(view, options.data / "text/wikitext-2_test.txt.gz")
     print(f"{kind}: recall", file=sys.stderr)
     found["recall_trained"] = recall(view, rows, heldout=False)
     found["recall_heldout"] = recall(view, rows, heldout=True)
-    found["perplexity"] = perplexity(view, options.data / "text/wikitext-2_test.txt.gz")
     print(f"{kind}: redirect and trace", file=sys.stderr)
     redirected = redirect(view, kind, options.facts, options.seed)
     effects = trace(view, kind, options.facts, options.seed)
