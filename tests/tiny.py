@@ -50,7 +50,7 @@ _SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
 
 ARCHITECTURES = tuple(_SETTINGS)
 
-_TEXT = """\
+TEXT = """\
 The capital of France is Paris. The capital of Italy is Rome. The capital of Spain is Madrid.
 The capital of Germany is Berlin. The Eiffel Tower is in Paris. The Colosseum is in Rome.
 The mother tongue of Danielle Darrieux is French. The mother tongue of Dante is Italian.
@@ -72,7 +72,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(_TEXT.splitlines(), trainer)
+    tokenizer.train_from_iterator(TEXT.splitlines(), trainer)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END)
 
 

@@ -106,11 +106,15 @@ def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int,
 
 
 def _last_token(offsets: Sequence[tuple[int, int]], subject_end: int, text: str) -> int:
-    """The last token that holds the subject's last character: a byte-level tokenizer may cut it into several."""
-    holders = [index for index, (start, end) in enumerate(offsets) if start < subject_end <= end]
-    if not holders:
-        raise TokenError(f"No token of {text!r} holds the subject's last character {text[subject_end - 1]!r}.")
-    return holders[-1]
+    """The last token that begins before the subject's end.
+
+    Usually the one that holds its last character; the last of several where that is cut into bytes; the one before a
+    character that a normaliser joined with the character before it.
+    """
+    begun = [index for index, (start, end) in enumerate(offsets) if start < min(subject_end, end)]
+    if not begun:
+        raise TokenError(f"No token of {text!r} holds the subject's last character: name a subject that is text.")
+    return begun[-1]
 
 
 def encode_fact(tokenizer: PreTrainedTokenizerBase, fact: Fact, target: str = "", prefix: str = "") -> Tokens:
