@@ -114,3 +114,9 @@ def test_the_demo_wants_an_embedded_model_and_a_directory(run: Run, elsewhere: P
     assert "embedded models" in refused(run, elsewhere, "demo", "--model", "gpt2")
     Path("taken").write_text("x")
     assert "is a file" in refused(run, elsewhere, "demo", "--out", "taken")
+
+
+def test_a_file_that_cannot_be_written(run: Run, elsewhere: Path, folder: Path) -> None:
+    Path("taken").mkdir()
+    options = ["--subject", "France", "--prompt", "The capital of {} is", "--answer", "Paris", "--steps", "2"]
+    assert "taken cannot be read or written" in refused(run, elsewhere, "locate", folder, *options, "--save", "taken")

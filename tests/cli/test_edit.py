@@ -67,6 +67,23 @@ def test_a_doubtful_edit_is_not_written_without_a_yes(
     assert len(asked) == 1 and (elsewhere / "book" / "ledger.sqlite").exists()
 
 
+def test_an_interrupted_edit_writes_nothing(
+    run: Run, folder: Path, edit_options: list[str], elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "apply", interrupt)
+        assert run("edit", folder, *edit_options, "--ledger", "book").code == 130
+    assert list(elsewhere.iterdir()) == []
+    assert run("edit", folder, *edit_options, "--ledger", "book").code == 0
+    before = listing(elsewhere)
+    monkeypatch.setattr(Ledger, "apply", interrupt)
+    assert run("edit", folder, *edit_options, "--supersede", "--ledger", "book", "--json").code == 130
+    assert listing(elsewhere) == before
+
+
 def test_a_conflict_is_refused_and_superseded(run: Run, folder: Path, edit_options: list[str]) -> None:
     assert run("edit", folder, *edit_options).code == 0
     before = listing(Path("corrections"))
@@ -93,8 +110,8 @@ def test_a_saved_edit_is_applied_elsewhere(run: Run, folder: Path, other: Path, 
     result = run("apply", "edit.safetensors", "--ledger", "new")
     assert result.code == 2 and "--supersede" in result.err
     assert run("apply", "edit.safetensors", "--ledger", "new", "--supersede", "--json").json["id"] == 2
-    result = run("apply", other, "edit.safetensors", "--ledger", "third")
-    assert result.code == 2 and "compute it for this model" in result.err and listing(Path()) == listing(Path())
+    result = run("apply", other, "edit.safetensors", "--ledger", "deep/third")
+    assert result.code == 2 and "compute it for this model" in result.err and not Path("deep").exists()
     Path("junk").write_text("no edit")
     result = run("apply", folder, "junk")
     assert result.code == 2 and "not an edit" in result.err

@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ErrataError as error:
         output.fail(str(error), as_json)
         return error.exit_code
+    except OSError as error:
+        output.fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", as_json)
+        return 2
     except KeyboardInterrupt:
         return 130
     except typer.Abort:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
+from errata.cli.session import has_ledger, open_view, taken_back, view_for
 from errata.deltas import Edit, WeightDelta
 from errata.errors import ConflictError, InputError
 from errata.evaluation import Comparison, check, compare
@@ -74,11 +75,23 @@ class Desk:
     def commit(self, edit: Edit, supersede: bool = False) -> int:
         """Write an edit to the ledger and the model; returns its id."""
         if self._ledger is None:
-            self._ledger = Ledger.open(self._directory, self.view)
+            return self._begin(edit)
         try:
             return self._ledger.apply(edit, supersede)
         except ConflictError as error:
             raise _conflict(edit.facts[0], error.ids) from error
+
+    def _begin(self, edit: Edit) -> int:
+        """Make the ledger with its first edit: both, or nothing."""
+        with taken_back(self._directory):
+            ledger = Ledger.open(self._directory, self.view)
+            try:
+                number = ledger.apply(edit)
+            except BaseException:
+                ledger.close()
+                raise
+        self._ledger = ledger
+        return number
 
     def close(self) -> None:
         """Close the ledger."""
@@ -101,8 +114,6 @@ class Desk:
 @contextmanager
 def desk(directory: Path, model: str, dtype: str | None, device: str) -> Generator[Desk]:
     """Load a model, corrected by the ledger in a directory if there is one."""
-    from errata.cli.session import has_ledger, open_view, view_for
-
     if has_ledger(directory):
         view = view_for(directory, model, dtype, device)
         found = Desk(view, directory, Ledger.open(directory, view, create=False))
@@ -132,6 +143,7 @@ def _negative(delta: WeightDelta) -> WeightDelta:
 
 
 def _conflict(fact: Fact, ids: tuple[int, ...]) -> ConflictError:
-    several = f"edits {', '.join(map(str, ids))} are" if len(ids) > 1 else f"edit {ids[0]} is"
+    numbers = ", ".join(map(str, ids))
+    several = f"edits {numbers} are" if len(ids) > 1 else f"edit {numbers} is"
     about = " / ".join(fact.key)
     return ConflictError(f"Applied {several} about {about} already: undo first, or add --supersede.", ids)

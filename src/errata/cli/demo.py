@@ -27,8 +27,12 @@ def demo(
         raise InputError(f"The demo speaks of a fact of the embedded models, not of {model!r}: take pocket-gelu.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a directory for the report.")
+    page = output.paper(no_color, silent=as_json)
+    page.print(
+        "[bold]errata demo[/] [dim]· one fact, from the model's answer to the weights that are identical again[/]"
+    )
     from errata.cli.tour import tour
 
-    record, files = tour(model, out, output.paper(no_color, silent=as_json), dtype, device)
+    record, files = tour(model, out, page, dtype, device)
     if as_json:
         output.print_json({**record.to_dict(), **{name: str(path) for name, path in files.items()}})

@@ -65,17 +65,7 @@ def edit_file(plan: Plan, cases: Sequence[tuple[int, Case]], model: str, dtype: 
     edits: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     worst = DONE
-    columns = (
-        TextColumn("editing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[now]}"),
-    )
-    with (
-        desk(plan.ledger, model, dtype, device) as place,
-        Progress(*columns, console=output.margin(), disable=not output.margin().is_terminal) as progress,
-    ):
+    with desk(plan.ledger, model, dtype, device) as place, _progress() as progress:
         task = progress.add_task("", total=len(cases), now="")
         for line, case in cases:
             progress.update(task, now=case.fact.subject)

@@ -27,6 +27,21 @@ def has_ledger(directory: Path) -> bool:
 
 
 @contextmanager
+def taken_back(directory: Path) -> Generator[None]:
+    """Take the ledger that is made inside the block back, with every directory made for it, if the block fails."""
+    made = [path for path in (directory / "deltas", directory, *directory.absolute().parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
+            (directory / name).unlink(missing_ok=True)
+        for path in made:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+        raise
+
+
+@contextmanager
 def stored(directory: Path) -> Generator[Store]:
     """A ledger that exists, without its model; raises LedgerError where there is none."""
     store = Store.open(directory, None)

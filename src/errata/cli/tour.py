@@ -104,7 +104,8 @@ def _locate(steps: Steps, view: ModelView, fact: Fact) -> Attribution:
     steps.page.print(heat_strip(found, cells_for(steps.page.width)))
     steps.page.print()
     steps.page.print(neuron_table(found, 5))
-    steps.page.print(f"\n    {len(found.neurons)} neurons carry it; sums miss the change by {found.gap:.0e} at most.")
+    chosen = f"{len(found.neurons)} neurons reach {found.settings['threshold']:.0%} of the best score"
+    steps.page.print(f"\n    {chosen}; a layer's scores add up to its effect within {found.gap:.0e}.", soft_wrap=True)
     return found
 
 
