@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from errata.deltas import Edit
-from errata.errors import CorruptionError, LedgerError
+from errata.errors import CorruptionError, ErrataError, LedgerError
 from errata.ledger import Ledger
 from errata.ledger.store import Store
 from errata.model.view import ModelView
@@ -50,12 +50,12 @@ def test_refused_edits_leave_nothing(tiny: Tiny, view: ModelView, tmp_path: Path
         (view, Edit((*good.deltas, huge), "huge", good.facts), "NaN or infinite in float32"),
         (view, Edit((), "nothing", good.facts), "changes no weight"),
         (low, Edit((small,), "faint", ()), "changes no weight: all of it is lost to rounding in bfloat16"),
-        (view, Edit(good.deltas, "odd", good.facts, settings={"at": tmp_path}), "plain JSON"),
+        (view, Edit(good.deltas, "odd", good.facts, settings={"at": tmp_path}), "must be JSON"),
     ]:
         path = tmp_path / str(model.dtype)
         with Ledger.open(path, model) as ledger:
             before = bits(model)
-            with pytest.raises(LedgerError, match=words):
+            with pytest.raises(ErrataError, match=words):
                 ledger.apply(edit)
             assert equal(bits(model), before)
             assert ledger.entries() == ()

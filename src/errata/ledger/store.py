@@ -126,11 +126,8 @@ class Store:
         return int(self._rows("SELECT COALESCE(MAX(id), 0) + 1 FROM entries")[0][0])
 
     def add(self, number: int, edit: Edit) -> None:
-        """Write an edit's file and record it as applied; raises LedgerError for an edit that JSON cannot describe."""
-        try:
-            data = edit.to_bytes()
-        except (TypeError, ValueError) as error:
-            raise LedgerError(f"The edit cannot be saved ({error}): use plain JSON values in its settings.") from error
+        """Write an edit's file and record it as applied; raises InputError for an edit that JSON cannot describe."""
+        data = edit.to_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path / "deltas" / f"{number:06d}-{sha256[:12]}.safetensors"
         self._written.append(path)
