@@ -1,4 +1,4 @@
-"""`errata locate`: the neurons that carry a fact."""
+"""`errata locate`: the neurons that score highest for a fact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def locate(
     device: options.Device = "cpu",
     as_json: options.Json = False,
 ) -> None:
-    """Score every neuron for a fact, and show the layers and neurons that carry it.
+    """Score every neuron for a fact, and show the layers and neurons that score highest.
 
     Example: errata locate pocket-gelu --subject "Danielle Darrieux" --prompt "The mother tongue of {} is"
     """

@@ -61,7 +61,7 @@ def _head(record: Record) -> str:
     tiles = [
         (f"{sum(c.after.right for c in asked)} of {len(asked)}", f"phrasings say “{target}” after the edit"),
         (f"{sum(c.unchanged for c in near)} of {len(near)}", "neighbours keep their answer"),
-        (f"{len(record.attribution.neurons)}", "neurons carry the old answer, by the threshold"),
+        (f"{len(record.attribution.neurons)}", "neurons selected by their score for the old answer"),
         ("identical" if record.hashes.restored else "different", "weights after the edit was undone"),
     ]
     cards = "".join(f"<div><dt>{text}</dt><dd>{escape(value)}</dd></div>" for value, text in tiles)
