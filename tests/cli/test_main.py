@@ -79,7 +79,9 @@ def test_an_interrupted_command_exits_with_130(run: Run, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(session, "load", interrupt)
-    assert run("ask", "pocket-gelu", "Hello").code == 130
+    result = run("ask", "pocket-gelu", "Hello")
+    assert result.code == 130 and "Interrupted" in result.err
+    assert "Interrupted" in run("ask", "pocket-gelu", "Hello", "--json").json["error"]
 
 
 def test_declining_is_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import typer
 from errata.cli import ask, demo, edit, history, inspection, locate, models, output, undoing, verify
 from errata.errors import ErrataError
 
+INTERRUPTED = 130
 LOOK, CORRECT, KEEP = "Look into a model", "Correct it", "Keep the corrections"
 
 
@@ -56,15 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.fail(f"{error.filename or 'A file'} cannot be read or written: {error.strerror or error}.", as_json)
         return 2
     except KeyboardInterrupt:
-        return 130
+        code = INTERRUPTED
     except typer.Abort:
-        return 1
+        code = 1
     except Exception as error:
         # What Typer finds wrong with the arguments; the class lives elsewhere in every version, the method does not.
-        if not hasattr(error, "format_message"):
+        explain = getattr(error, "format_message", None)
+        if explain is None:
             raise
-        output.fail(f"{error.format_message()} See errata --help.", as_json)  # pyright: ignore
+        output.fail(f"{explain()} See errata --help.", as_json)
         return 2
+    if code == INTERRUPTED:
+        output.fail("Interrupted; nothing is left half done.", as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -1,0 +1,262 @@
+"""Scoring: batches, padding and caches change nothing; greedy means greedy; an answer is the whole answer."""
+
+import warnings
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM
+
+from errata.errors import InputError
+from errata.model.hooks import count_hooks
+from errata.model.scoring import (
+    answer_of,
+    generate,
+    objective,
+    says,
+    stream,
+    target_log_probs,
+    token_jobs,
+    top_tokens,
+)
+from errata.model.tokens import Tokens, encode, pad, pad_id, position_arguments
+from errata.model.view import ModelView
+from tests.model.families import family, shared
+from tests.tiny import ARCHITECTURES, tiny
+
+MODELS = (*ARCHITECTURES, "stories260K")
+PROMPTS = [
+    "Dante",
+    "The capital of France is",
+    "It is said that the mother tongue of Danielle Darrieux, who was born in Paris, is",
+    "Once upon a time, there was a little girl who",
+    "The Colosseum is in",
+    "Rome,",
+    "Alan Turing was born",
+    "The mother tongue of Goethe is German. The mother tongue of Cervantes is",
+    "x",
+]
+MIXED = PROMPTS[:4]
+TARGETS = ["wrote", "Paris", "French", "liked to play", "Rome", "Italy", "in London", "Spanish", "yz"]
+
+
+@pytest.fixture(params=MODELS)
+def view(request: pytest.FixtureRequest) -> ModelView:
+    if request.param != "stories260K":
+        return tiny(request.param)
+    model = AutoModelForCausalLM.from_pretrained(str(shared("models/stories260K-hf")))
+    return ModelView(model, family("stories260K"))
+
+
+def encoded(view: ModelView) -> list[Tokens]:
+    return [encode(view.tokenizer, prompt, target) for prompt, target in zip(PROMPTS, TARGETS, strict=True)]
+
+
+@torch.no_grad()
+def one_by_one(view: ModelView, ids: Sequence[int]) -> Tensor:
+    """Log-probabilities behind every token of one row alone, with neither mask nor cache."""
+    return view.model(input_ids=torch.tensor([list(ids)]), use_cache=False).logits[0].double().log_softmax(-1)
+
+
+@torch.no_grad()
+def greedy(view: ModelView, prompt: str, count: int) -> list[int]:
+    """Greedy tokens by running the whole text anew for each, to the end token."""
+    ids = list(encode(view.tokenizer, prompt).ids)
+    new: list[int] = []
+    while len(new) < count:
+        token = int(one_by_one(view, [*ids, *new])[-1].argmax())
+        if token == view.tokenizer.eos_token_id:
+            break
+        new.append(token)
+    return new
+
+
+def text(view: ModelView, prompt: str, new: Sequence[int]) -> str:
+    ids = encode(view.tokenizer, prompt).ids
+    decode = view.tokenizer.decode
+    return decode([*ids, *new], skip_special_tokens=True)[len(decode(list(ids), skip_special_tokens=True)) :]
+
+
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_log_probabilities_are_those_of_each_row_alone(view: ModelView, batch_size: int) -> None:
+    rows = encoded(view)
+    found = target_log_probs(view, rows, batch_size)
+    assert max(len(row.target) for row in rows) > 1
+    for row, values in zip(rows, found, strict=True):
+        alone = one_by_one(view, row.ids)
+        expected = [float(alone[place - 1, row.ids[place]]) for place in range(row.n_prompt, len(row.ids))]
+        assert values.tolist() == pytest.approx(expected, abs=1e-5)
+        assert values.dtype == torch.float32
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_on_either_side_changes_nothing(view: ModelView, side: str) -> None:
+    rows = [row.ids for row in encoded(view)]
+    batch = pad(rows, pad_id(view.tokenizer), side)
+    with torch.no_grad():
+        logits = view.model(
+            input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **position_arguments(view.model, batch)
+        ).logits
+    for i, (row, start) in enumerate(zip(rows, batch.start, strict=True)):
+        found = logits[i, start : start + len(row)].double().log_softmax(-1)
+        torch.testing.assert_close(found, one_by_one(view, row), atol=1e-5, rtol=1e-5)
+
+
+def test_generation_is_greedy_whatever_the_batch(view: ModelView) -> None:
+    expected = [text(view, prompt, greedy(view, prompt, 6)) for prompt in MIXED]
+    for batch_size in (1, 3, 128):
+        assert generate(view, MIXED, max_new_tokens=6, batch_size=batch_size) == expected
+
+
+def test_a_stream_is_the_generation_to_the_lines_end(view: ModelView) -> None:
+    for prompt, whole in zip(MIXED, generate(view, MIXED, max_new_tokens=10), strict=True):
+        pieces = list(stream(view, prompt, max_new_tokens=10))
+        assert all(pieces)
+        streamed = "".join(pieces)
+        assert streamed == whole[: len(streamed)]
+        assert streamed == whole or "\n" in pieces[-1]
+
+
+def test_an_end_token_ends_both(view: ModelView) -> None:
+    prompt = PROMPTS[3]
+    tokens = greedy(view, prompt, 6)
+    end = tokens[-1]
+    before = text(view, prompt, tokens[: tokens.index(end)])
+    for ends in (end, [end, 3]):
+        view.model.generation_config.eos_token_id = ends
+        assert generate(view, [prompt, "Dante"], max_new_tokens=12)[0] == before
+        assert "".join(stream(view, prompt, max_new_tokens=12)) == before.split("\n")[0]
+
+
+def test_no_part_of_the_models_own_generation_settings_counts(
+    capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    view = tiny("llama")
+    expected = generate(view, PROMPTS, max_new_tokens=8)
+    own = view.model.generation_config
+    own.update(do_sample=True, temperature=3.0, top_k=5, top_p=0.5, max_length=4, min_length=30, num_beams=3)
+    own.update(repetition_penalty=5.0, no_repeat_ngram_size=1, max_new_tokens=2, length_penalty=2.0, stop_strings="e")
+    before = own.to_dict()
+    with warnings.catch_warnings(), caplog.at_level("INFO"):
+        warnings.simplefilter("error")
+        assert generate(view, PROMPTS, max_new_tokens=8) == expected
+        assert "".join(stream(view, PROMPTS[0], max_new_tokens=8)) == expected[0].split("\n")[0]
+    assert view.model.generation_config is own
+    assert own.to_dict() == before
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+def test_settings_return_when_generation_fails() -> None:
+    view = tiny("llama")
+    own = view.model.generation_config
+    with pytest.raises(ValueError, match="max_new_tokens"):
+        generate(view, ["Dante"], max_new_tokens=-1)
+    assert view.model.generation_config is own
+
+
+def test_an_unfinished_stream_leaves_the_model_as_it_was() -> None:
+    view = tiny("gpt2")
+    view.model.train()
+    running = stream(view, "The capital of France is")
+    next(iter(running))
+    assert view.model.training
+    assert all(parameter.requires_grad for parameter in view.model.parameters())
+    assert count_hooks(view.model) == 0
+
+
+def test_the_likeliest_tokens_come_with_their_probabilities(view: ModelView) -> None:
+    prompt = PROMPTS[1]
+    best = one_by_one(view, encode(view.tokenizer, prompt).ids)[-1].exp().topk(5)
+    found = top_tokens(view, prompt)
+    assert [piece for piece, _ in found] == [text(view, prompt, [int(token)]) for token in best.indices]
+    assert [probability for _, probability in found] == pytest.approx(best.values.tolist(), abs=1e-5)
+    assert len(top_tokens(view, prompt, 10_000)) == view.model.config.vocab_size
+
+
+def test_nothing_to_do_is_done() -> None:
+    view = tiny("gpt2")
+    assert target_log_probs(view, []) == []
+    assert generate(view, []) == []
+
+
+@pytest.mark.parametrize("prompt", ["", "  "])
+def test_an_empty_prompt_is_refused(prompt: str) -> None:
+    view = tiny("gpt2")
+    for ask in (lambda: generate(view, [prompt]), lambda: list(stream(view, prompt)), lambda: top_tokens(view, prompt)):
+        with pytest.raises(InputError, match="prompt is empty"):
+            ask()
+
+
+def test_objectives_have_names() -> None:
+    log_p = torch.tensor([-1.0, -2.0])
+    assert torch.equal(objective("probability")(log_p), log_p.exp())
+    assert torch.equal(objective("log_probability")(log_p), log_p)
+    with pytest.raises(InputError, match="choose one of log_probability, probability"):
+        objective("logit")
+
+
+def test_each_target_token_is_a_job_behind_the_tokens_before_it() -> None:
+    jobs = token_jobs([Tokens((1, 2, 3, 4), 2), Tokens((5, 6), 1)])
+    assert jobs.ids == ((1, 2), (1, 2, 3), (5,))
+    assert jobs.targets == (3, 4, 6)
+    assert jobs.owner == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("continuation", "answer", "expected"),
+    [
+        (" English", "English", True),
+        (" English.", "English", True),
+        (" English, and", "English", True),
+        (" English\nThe", "English", True),
+        (" English \n", "English", True),
+        (" English .", "English", True),
+        (" English", " English ", True),
+        (' English"', "English", True),
+        (" 東京。日本", "東京", True),
+        (" English Channel", "English", False),
+        (" Englishman", "English", False),
+        (" French French", "French", False),
+        (" French French.", "French", False),
+        (" the French", "French", False),
+        (" english", "English", False),
+        (" English-speaking", "English", False),
+        (" England's", "England", False),
+        (" U.S.", "U", False),
+        (" U.S.", "U.S.", True),
+        (" 10,000", "10", False),
+        (" 10, or", "10", True),
+        (" 3.14", "3", False),
+        (" New York", "New York", True),
+        (" New York City", "New York", False),
+        ("", "English", False),
+        (" ", "English", False),
+        (" Eng", "English", False),
+        (" English", "", False),
+        (".", "", False),
+    ],
+)
+def test_an_answer_counts_only_as_a_whole(continuation: str, answer: str, expected: bool) -> None:
+    assert says(continuation, answer) is expected
+
+
+@pytest.mark.parametrize(
+    ("continuation", "answer"),
+    [
+        (" French.", "French"),
+        (" French, and she was", "French"),
+        (" New York\nThe", "New York"),
+        (" 3.14 or so", "3.14 or so"),
+        (" 10,000 people; more", "10,000 people"),
+        (" U.S citizens!", "U.S citizens"),
+        (" 東京。日本", "東京"),
+        ("", ""),
+        (".", ""),
+        ("\n\n", ""),
+    ],
+)
+def test_the_answer_ends_with_its_phrase(continuation: str, answer: str) -> None:
+    assert answer_of(continuation) == answer
+    assert not answer or says(continuation, answer)
