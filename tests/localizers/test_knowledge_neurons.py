@@ -1,68 +1,35 @@
-"""Knowledge neurons: the equation by finite differences, the growing pass against the plain one, completeness."""
+"""Knowledge neurons: the equation by finite differences, completeness, answers, settings."""
 
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from errata import Fact, localizer
-from errata.errors import InputError
-from errata.localizers._paths import growing_pass, plain_pass
+from errata import Fact, ModelView, localizer
+from errata.errors import InputError, TokenError
+from errata.localizers._paths import path_scores
+from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
 from errata.model.hooks import change_input, count_hooks
-from errata.model.prefix import keeps_keys
 from errata.model.scoring import OBJECTIVES
 from errata.model.tokens import encode
-from tests.tiny import ARCHITECTURES, tiny
+from tests.tiny import ARCHITECTURES, randomize, tiny
 
-PROMPTS = ["The capital of France is", "The mother tongue of Dante is", "Ada", "Ada Lovelace was born in"]
-
-
-def job(view, prompt, target=" Paris"):
-    tokens = encode(view.tokenizer, prompt, target)
-    return torch.tensor([tokens.prompt]), torch.tensor([tokens.target[0]])
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("rule", ["gauss-legendre", "riemann-right"])
-def test_growing_pass_equals_the_plain_one(architecture, rule):
-    view = tiny(architecture)
-    assert keeps_keys(view)
-    for prompt in PROMPTS:
-        ids, target = job(view, prompt)
-        fast = growing_pass(view, ids, target, quadrature(rule, 5), OBJECTIVES["probability"])
-        plain = plain_pass(view, ids, target, quadrature(rule, 5), OBJECTIVES["probability"])
-        scale = plain.scores.abs().max()
-        assert scale > 0
-        assert (fast.scores - plain.scores).abs().max() / scale < 1e-5
-        assert (fast.change - plain.change).abs().max() / plain.change.abs().max().clamp_min(1e-6) < 1e-4
-    assert count_hooks(view.model) == 0
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_prompts_in_a_batch_score_as_alone(architecture):
-    view = tiny(architecture)
-    encoded = [job(view, prompt) for prompt in PROMPTS]
-    length = min(len(ids[0]) for ids, _ in encoded if len(ids[0]) > 2)
-    rows = torch.cat([ids[:, :length] for ids, _ in encoded if len(ids[0]) >= length])
-    targets = torch.arange(5, 5 + len(rows))
-    rule, value = quadrature("gauss-legendre", 4), OBJECTIVES["log_probability"]
-    together = growing_pass(view, rows, targets, rule, value)
-    for i in range(len(rows)):
-        alone = growing_pass(view, rows[i : i + 1], targets[i : i + 1], rule, value)
-        assert torch.allclose(together.scores[i], alone.scores[0], atol=1e-6, rtol=1e-4)
-        assert torch.allclose(together.change[i], alone.change[0], atol=1e-6, rtol=1e-4)
+PROBABILITY = OBJECTIVES["probability"]
 
 
 def test_scores_are_the_path_integral_by_finite_differences():
-    """∂P/∂w_i along the path, by central differences in float64, for every neuron of one layer."""
+    """∂P/∂w_i along the path, by central differences in float64, for every seventh neuron of one layer."""
     view = tiny("gpt2", dtype=torch.float64)  # Llama's norm works in float32, too coarse for differences
-    ids, target = job(view, "The capital of France is")
+    tokens = encode(view.tokenizer, "The capital of France is", "Paris")
+    ids, target = torch.tensor([tokens.prompt]), tokens.target[0]
     nodes, weights = quadrature("gauss-legendre", 3)
-    found = growing_pass(view, ids, target, (nodes, weights), OBJECTIVES["probability"])
+    found = path_scores(view, [tokens.prompt], [target], (nodes, weights), PROBABILITY)
+    assert found.scores.dtype == torch.float64
     layer, step = 1, 1e-4
 
     def probability(change):
         with torch.no_grad(), change_input(view.projection(layer), change):
-            return view.model(input_ids=ids, use_cache=False).logits[0, -1].softmax(-1)[target[0]]
+            return view.model(input_ids=ids, use_cache=False).logits[0, -1].softmax(-1)[target]
 
     kept = {}
     probability(lambda x: kept.setdefault("k", x[0, -1].clone()) is None or x)
@@ -81,7 +48,7 @@ def test_scores_are_the_path_integral_by_finite_differences():
 
                 ends.append(probability(at))
             total += float(weight * key[neuron] * (ends[0] - ends[1]) / (2 * step))
-        assert found.scores[0, layer, neuron] == pytest.approx(total, rel=1e-3, abs=1e-7)
+        assert found.scores[0, layer, neuron] == pytest.approx(total, rel=1e-5, abs=1e-10)
 
 
 # Behind a ReLU the path has kinks; behind a post-norm, which undoes any scaling, all of it happens next to α = 0.
@@ -113,10 +80,9 @@ def test_several_answer_tokens_add_up():
     assert len(tokens.target) > 1
     whole = localizer("knowledge_neurons").attribute(view, [fact])[0]
     rule, value = quadrature("gauss-legendre", 20), OBJECTIVES["probability"]
-    parts = sum(
-        plain_pass(view, torch.tensor([tokens.ids[:at]]), torch.tensor([tokens.ids[at]]), rule, value).scores[0]
-        for at in range(tokens.n_prompt, len(tokens.ids))
-    )
+    rows = [tokens.ids[:end] for end in range(tokens.n_prompt, len(tokens.ids))]
+    rule = quadrature("gauss-legendre", 6)
+    parts = plain_scores(view, rows, tokens.target, rule, PROBABILITY).scores.sum(0)
     assert torch.allclose(whole.scores, parts, atol=1e-6 * float(parts.abs().max()) + 1e-9, rtol=1e-3)
 
 
@@ -156,3 +122,70 @@ def test_unknown_method_and_setting_name_the_choices():
         localizer("knowledge_neuron")
     with pytest.raises(InputError, match="threshold"):
         localizer("knowledge_neurons", treshold=0.1)
+
+
+def test_settings_that_cannot_be_used_are_refused():
+    view, fact = tiny("gpt2"), Fact("France", "The capital of {} is", answer="Paris")
+    for wrong in (
+        {"tolerance": 0.0},
+        {"tolerance": 0.1, "rule": "riemann-right"},
+        {"tolerance": 0.1, "algorithm": "plain"},
+        {"algorithm": "fast"},
+        {"rule": "simpson"},
+    ):
+        with pytest.raises(InputError):
+            localizer("knowledge_neurons", **wrong).attribute(view, [fact])
+
+
+def test_a_tolerance_is_met_behind_a_post_norm():
+    view = tiny("gemma3")
+    fact = Fact("France", "The capital of {} is", answer="Paris")
+    plain = localizer("knowledge_neurons").attribute(view, [fact])[0]
+    fine = localizer("knowledge_neurons", tolerance=0.01).attribute(view, [fact])[0]
+    largest = float(fine.change.abs().max())
+    assert plain.gap > 0.5 * largest
+    assert fine.gap <= 0.01 * largest
+    assert torch.allclose(plain.change, fine.change, atol=1e-6)
+
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the capital of france italy is paris rome . who was born in".split()
+
+
+@pytest.fixture
+def bert(tmp_path):
+    """A tiny encoder that fills masks."""
+    (tmp_path / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    config = BertConfig(
+        vocab_size=len(WORDS), hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4
+    )
+    tokenizer = BertTokenizerFast(vocab=str(tmp_path / "vocab.txt"))
+    return ModelView(randomize(BertForMaskedLM(config)).eval(), tokenizer, name="tiny-bert")
+
+
+def test_an_encoder_is_attributed_at_its_mask(bert):
+    facts = [
+        Fact("France", "The capital of {} is", answer="Paris"),
+        Fact("Italy", "[MASK] is the capital of {} .", answer="Rome"),
+    ]
+    fast = localizer("knowledge_neurons").attribute(bert, facts)
+    plain = localizer("knowledge_neurons", algorithm="plain").attribute(bert, facts)
+    for one, other in zip(fast, plain, strict=True):
+        assert float(other.scores.abs().max()) > 0
+        assert float((one.scores - other.scores).abs().max()) < 1e-5 * float(other.scores.abs().max())
+        assert torch.allclose(one.change, other.change, atol=1e-6)
+    ids = bert.tokenizer("[MASK] is the capital of Italy .", return_tensors="pt")["input_ids"]
+    rome = WORDS.index("rome")
+    logits = bert.model(input_ids=ids).logits[0, 1]
+    with change_input(bert.projection(2), lambda x: x * (torch.arange(ids.shape[1]) != 1)[:, None]):
+        without = bert.model(input_ids=ids).logits[0, 1]
+    expected = logits.softmax(-1)[rome] - without.softmax(-1)[rome]
+    assert fast[1].change[2] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_an_encoder_needs_an_answer_of_one_token(bert):
+    with pytest.raises(InputError, match="say which answer"):
+        localizer("knowledge_neurons").attribute(bert, [Fact("France", "The capital of {} is")])
+    with pytest.raises(TokenError, match="one token"):
+        localizer("knowledge_neurons").attribute(bert, [Fact("France", "The capital of {} is", answer="Paris Rome")])
+    with pytest.raises(InputError, match="2 masks"):
+        localizer("knowledge_neurons").attribute(bert, [Fact("France", "[MASK] {} [MASK]", answer="Paris")])

@@ -17,7 +17,6 @@ from errata.model.scoring import (
     says,
     stream,
     target_log_probs,
-    token_jobs,
     top_tokens,
 )
 from errata.model.tokens import Tokens, encode, pad, pad_id, position_arguments
@@ -195,13 +194,6 @@ def test_objectives_have_names() -> None:
     assert torch.equal(objective("log_probability")(log_p), log_p)
     with pytest.raises(InputError, match="choose one of log_probability, probability"):
         objective("logit")
-
-
-def test_each_target_token_is_a_job_behind_the_tokens_before_it() -> None:
-    jobs = token_jobs([Tokens((1, 2, 3, 4), 2), Tokens((5, 6), 1)])
-    assert jobs.ids == ((1, 2), (1, 2, 3), (5,))
-    assert jobs.targets == (3, 4, 6)
-    assert jobs.owner == (0, 0, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,169 +1,198 @@
-"""Integrated gradients of every layer's neurons at the last position, in one growing forward and one backward pass.
+"""Integrated gradients of every layer's neurons along straight paths from zero: the equations, free of any model.
 
-In a causal model, a change at the last position of layer l touches no other position and no layer below. So
+For one prompt and one layer, scaling the neurons (w = αk) moves what the value projection makes along a straight line,
+v(α) = αWk + b. So ∂f/∂w = Wᵀ ∂f/∂v, and all d_ff scores come out of one vector:
 
-1. the prompt without its last token goes through once and leaves its keys and values in a cache;
-2. the last token goes on alone; the path points of layer l join the batch *at* layer l, as copies of the true row;
-3. the value projection is linear, so a point scales its output: W(αk) + b = α(Wk) + b, in d_model space;
-4. one backward pass returns g_j = ∂f/∂v at every point of every layer, and ∂f/∂k = Wᵀg gives all d_ff scores at once:
+    scores = k ∘ Wᵀ ∫₀¹ g(α) dα,    g(α) = ∂f/∂v at v(α),        ∫₀¹ g dα ≈ Σ_j weight_j g(α_j)
 
-    scores[l] = k ∘ Wᵀ Σ_j w_j g_j
-
-The batch grows by hooks alone, so the model's own forward runs: no architecture is known here.
+f at α = 0 is evaluated too: the scores of a layer should add up to f(1) − f(0), and the distance is its completeness
+gap. The same holds on any part of the path: ∫_a^b g(α)·Wk dα = f(b) − f(a). So a tolerance is met by halving, again
+and again, the part whose own gap is largest (ours; the papers have one fixed sum).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
 
 from errata.localizers._quadrature import Rule
-from errata.model.hooks import first_tensor, frozen, with_first
-from errata.model.prefix import PrefixCache, read_prefixes
+from errata.localizers._schedule import schedule
+from errata.model.growth import Grown, Prompts, Way, grow
 from errata.model.scoring import Objective
 from errata.model.view import ModelView
+from errata.model.ways import prompts_of, way_of
+
+HALVINGS = 24
+
+_Path = tuple[int, int]  # layer, prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathScores:
-    """For each prompt of a group: scores, and f(x) − f(0) of each layer."""
+    """Of each prompt: scores, and f(1) − f(0) of each layer."""
 
     scores: Float[Tensor, "prompts layers d_ff"]
     change: Float[Tensor, "prompts layers"]
 
 
-@dataclass(slots=True, eq=False)
-class _Growth:
-    """The rows under way: `points` copies of each of `prompts` rows join at every layer."""
-
-    prompts: int
-    alphas: Float[Tensor, " points"]
-    cache: PrefixCache
-    keys: dict[int, Tensor] = field(default_factory=dict)
-    leaves: dict[int, Tensor] = field(default_factory=dict)
-
-    def join(self, _block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-        """Before a block: append the new rows, and give every row its prompt's mask and positions."""
-        hidden = args[0] if args else kwargs["hidden_states"]
-        new = hidden[: self.prompts].repeat(len(self.alphas), *[1] * (hidden.ndim - 1))
-        self.cache.owner = torch.cat(
-            [self.cache.owner, torch.arange(self.prompts, device=hidden.device).repeat(len(self.alphas))]
-        )
-        grown = torch.cat([hidden, new])
-        rest = {name: self._spread(value) for name, value in kwargs.items() if name != "hidden_states"}
-        if args:
-            return (grown, *(self._spread(value) for value in args[1:])), rest
-        return args, {"hidden_states": grown, **rest}
-
-    def _spread(self, value: Any) -> Any:
-        """Repeat what is stored per prompt (or per prompt and head) for each of the prompt's rows."""
-        if isinstance(value, tuple):
-            return tuple(self._spread(part) for part in value)
-        if not isinstance(value, Tensor) or value.ndim == 0 or value.shape[0] == 1 or value.shape[0] % self.prompts:
-            return value
-        grouped = value.reshape(self.prompts, -1, *value.shape[1:])
-        return grouped[self.cache.owner].flatten(0, 1)
-
-    def scale(self, layer: int) -> Callable[[nn.Module, tuple[Tensor, ...], Any], Any]:
-        """Behind the value projection: make α(v − b) + b of the new rows' outputs, as leaves of the graph."""
-
-        def hook(projection: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
-            out = first_tensor(output)
-            bias = getattr(projection, "bias", None)
-            count = self.prompts * len(self.alphas)
-            old, new = out[:-count], out[-count:].detach()
-            self.keys[layer] = inputs[0][: self.prompts].detach().reshape(self.prompts, -1)
-            alphas = self.alphas.repeat_interleave(self.prompts).view(-1, *[1] * (out.ndim - 1)).to(out)
-            leaf = alphas * new if bias is None else alphas * (new - bias) + bias
-            self.leaves[layer] = leaf.detach().requires_grad_()
-            return with_first(output, torch.cat([old, self.leaves[layer]]))
-
-        return hook
-
-
-def growing_pass(
+def path_scores(
     view: ModelView,
-    ids: Int[Tensor, "prompts length"],
-    targets: Int[Tensor, " prompts"],
+    rows: Sequence[Sequence[int]],
+    targets: Sequence[int],
     rule: Rule,
     objective: Objective,
+    memory: int | None = None,
+    tolerance: float | None = None,
+    at: Sequence[int] | None = None,
 ) -> PathScores:
-    """Score all layers for prompts of one length, each for one target token."""
-    nodes, weights = (part.to(view.device, torch.float32) for part in rule)
-    prompts = len(ids)
-    alphas = torch.cat([nodes, nodes.new_zeros(1)])  # the last point, α = 0, has no weight: it gives f(0)
-    with frozen(view.model):
-        cache = read_prefixes(view, ids)
-        growth = _Growth(prompts, alphas, cache)
-        with ExitStack() as stack, torch.enable_grad():
-            for block, projection in zip(view.structure.blocks, view.structure.projections, strict=True):
-                stack.callback(block.register_forward_pre_hook(growth.join, with_kwargs=True).remove)
-                stack.callback(projection.module.register_forward_hook(growth.scale(projection.layer)).remove)
-            out = view.model(
-                input_ids=ids[:, -1:], attention_mask=torch.ones_like(ids), past_key_values=cache, use_cache=True
-            )
-            log_p = out.logits[:, -1].float().log_softmax(-1)
-            value = objective(log_p.gather(-1, targets[cache.owner][:, None])[:, 0])
-            leaves = [growth.leaves[layer] for layer in range(view.n_layers)]
-            gradients = torch.autograd.grad(value.sum(), leaves)
-    points = value.detach()[prompts:].view(view.n_layers, len(alphas), prompts)
-    scores = []
-    for layer, gradient in enumerate(gradients):
-        g = gradient.float().view(len(alphas), prompts, -1)[:-1]
-        mean = torch.einsum("j,jpd->pd", weights, g)
-        scores.append(growth.keys[layer].float() * (mean @ view.weight(layer).float()))
-    change = value.detach()[:prompts, None] - points[:, -1].T
-    return PathScores(torch.stack(scores, dim=1).cpu(), change.cpu())
+    """Score all layers for prompts of any lengths, each for one target token.
 
-
-def plain_pass(
-    view: ModelView,
-    ids: Int[Tensor, "prompts length"],
-    targets: Int[Tensor, " prompts"],
-    rule: Rule,
-    objective: Objective,
-) -> PathScores:
-    """The same scores straight from the equations: every layer, every point, the whole prompt, neurons as leaves."""
-    nodes, weights = (part.to(view.device, torch.float32) for part in rule)
-    alphas = torch.cat([nodes, nodes.new_zeros(1)])
-    scores = torch.zeros(len(ids), view.n_layers, view.d_ff)
-    change = torch.zeros(len(ids), view.n_layers)
-    for prompt, (row, target) in enumerate(zip(ids, targets, strict=True)):
-        copies = row.repeat(len(alphas), 1)
-        mask = torch.ones_like(copies)
-        for layer, projection in enumerate(view.structure.projections):
-            kept: dict[str, Tensor] = {}
-
-            def at_points(_module: nn.Module, inputs: tuple[Tensor, ...], kept: dict[str, Tensor] = kept) -> Any:
-                keys = inputs[0].view(len(alphas), ids.shape[1], -1)
-                kept["key"] = keys[0, -1].detach()
-                kept["leaf"] = (alphas[:, None].to(keys) * keys[:, -1]).detach().requires_grad_()
-                mixed = torch.cat([keys[:, :-1], kept["leaf"][:, None]], dim=1).view(inputs[0].shape)
-                return (mixed, *inputs[1:])
-
-            with frozen(view.model), torch.enable_grad(), ExitStack() as stack:
-                with torch.no_grad():
-                    true = view.model(input_ids=copies[:1], attention_mask=mask[:1], use_cache=False).logits
-                stack.callback(projection.module.register_forward_pre_hook(at_points).remove)
-                logits = view.model(input_ids=copies, attention_mask=mask, use_cache=False).logits
-                value = objective(logits[:, -1].float().log_softmax(-1)[:, target])
-                (gradient,) = torch.autograd.grad(value.sum(), kept["leaf"])
-            mean = (weights[:, None] * gradient.float()[:-1]).sum(0)
-            scores[prompt, layer] = (kept["key"].float() * mean).cpu()
-            at_one = objective(true[:, -1].float().log_softmax(-1)[:, target])[0]
-            change[prompt, layer] = float(at_one - value.detach()[-1])
+    `memory` is the number of bytes a pass may take; `tolerance` the completeness gap allowed in a layer, as a share of
+    the prompt's largest change in any layer; `at` the position predicted from, the last by default.
+    """
+    way = way_of(view)
+    exact = torch.promote_types(view.dtype, torch.float32)
+    scores = torch.zeros(len(rows), view.n_layers, view.d_ff, dtype=exact)
+    change = torch.zeros(len(rows), view.n_layers, dtype=exact)
+    groups = schedule(view, rows, len(rule[0]) + 1, way, memory)
+    bar = tqdm(total=len(rows), desc="attributing", unit="prompt", disable=None if len(groups) > 4 else True)
+    for group in groups:
+        own = list(group.members)
+        places = None if at is None else [at[i] for i in own]
+        prompts = prompts_of(view, [rows[i] for i in own], [targets[i] for i in own], way, places)
+        paths = _Paths(view, prompts, rule, objective, way, group.parts)
+        if tolerance is not None:
+            paths.refine(tolerance)
+        for layer in range(view.n_layers):
+            pulled = view.pull_back(layer, paths.integrals[layer])
+            scores[own, layer] = (paths.keys[layer].to(pulled.dtype) * pulled).to("cpu", exact)
+        change[own] = (paths.end[:, None] - paths.start).to("cpu", exact)
+        bar.update(len(own))
+    bar.close()
     return PathScores(scores, change)
 
 
-def by_length(rows: Sequence[Sequence[int]], size: int) -> list[list[int]]:
-    """Indices of rows of equal length, in groups of at most `size`."""
-    groups: dict[int, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(len(row), []).append(index)
-    return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The part [a, b] of one path: f at its ends, ∫ g over it, and its completeness gap."""
+
+    a: float
+    b: float
+    f_a: float
+    f_b: float
+    integral: Float[Tensor, " d_model"]
+    gap: float
+
+
+class _Paths:
+    """The paths of one group of prompts, one for every layer of every prompt, integrated by a rule."""
+
+    def __init__(
+        self, view: ModelView, prompts: Prompts, rule: Rule, objective: Objective, way: Way, parts: int
+    ) -> None:
+        self.view, self.prompts, self.rule = view, prompts, rule
+        self.objective, self.way, self.parts = objective, way, parts
+        nodes, weights = rule
+        inner = nodes < 1  # at α = 1 nothing is changed: all layers share the prompts' own row
+        alphas = torch.cat([nodes[inner], nodes.new_zeros(1)])[:, None].expand(-1, len(prompts.ids))
+        grown = self._evaluate(prompts, [alphas] * view.n_layers, with_trunk=not bool(inner.all()))
+        self.keys, self.moves, self.end = grown.keys, [_wide(move) for move in grown.moves], grown.value
+        self.start = torch.stack([values[-1].to(grown.value) for values in grown.values], dim=1)
+        self.integrals = [
+            torch.einsum("j,jpd->pd", weights[inner].to(g := _wide(slopes[:-1])), g) for slopes in grown.slopes
+        ]
+        if grown.trunk:
+            share = float(weights[~inner].sum())
+            self.integrals = [part + share * at_one for part, at_one in zip(self.integrals, grown.trunk, strict=True)]
+
+    def _evaluate(self, prompts: Prompts, alphas: Sequence[Tensor], with_trunk: bool = False) -> Grown:
+        """One pass, or several where memory holds only some of the points."""
+        pieces = [points.tensor_split(self.parts) for points in alphas]
+        passes = [
+            grow(self.view, prompts, [piece[at] for piece in pieces], self.objective, self.way, with_trunk and at == 0)
+            for at in range(self.parts)
+        ]
+        first = passes[0]
+        return Grown(
+            first.value,
+            [torch.cat(values) for values in zip(*(each.values for each in passes), strict=True)],
+            [torch.cat(slopes) for slopes in zip(*(each.slopes for each in passes), strict=True)],
+            first.trunk,
+            first.keys,
+            first.moves,
+        )
+
+    def refine(self, tolerance: float) -> None:
+        """Halve parts of the paths whose gaps add up to more than `tolerance` × the prompt's largest change.
+
+        Nothing is asked for that the rounding of f would hide.
+        """
+        rounding = 16 * torch.finfo(self.view.dtype).eps * torch.maximum(self.end.abs(), self.start.abs().amax(dim=1))
+        change = (self.end[:, None] - self.start).abs().amax(dim=1)
+        allowed = torch.maximum(tolerance * change, rounding).tolist()
+        ends, starts = self.end.tolist(), self.start.tolist()
+        paths = {
+            (layer, prompt): [
+                self._part(layer, prompt, (0.0, 1.0), (starts[prompt][layer], end), self.integrals[layer][prompt])
+            ]
+            for layer in range(self.view.n_layers)
+            for prompt, end in enumerate(ends)
+        }
+        touched: set[tuple[int, int]] = set()
+        for _ in range(HALVINGS):
+            coarse = {key: parts for key, parts in paths.items() if sum(p.gap for p in parts) > allowed[key[1]]}
+            if not coarse:
+                break
+            touched.update(coarse)
+            self._halve({key: _split(parts, allowed[key[1]]) for key, parts in coarse.items()}, paths)
+        for layer, prompt in touched:
+            self.integrals[layer][prompt] = torch.stack([part.integral for part in paths[layer, prompt]]).sum(0)
+
+    def _halve(self, chosen: dict[_Path, list[_Part]], paths: dict[_Path, list[_Part]]) -> None:
+        """Replace the chosen parts of each path by their halves: one pass for all."""
+        nodes, weights = self.rule
+        unit = torch.cat([nodes / 2, nodes / 2 + 0.5, nodes.new_full((1,), 0.5)])  # a rule on either half, the middle
+        prompts = sorted({prompt for _, prompt in chosen})
+        alphas: list[Tensor] = []
+        for layer in range(self.view.n_layers):
+            own = [chosen.get((layer, prompt), []) for prompt in prompts]
+            points = unit.new_zeros(max(map(len, own)), len(unit), len(prompts))
+            for column, parts in enumerate(own):
+                for row, part in enumerate(parts):
+                    points[row, :, column] = part.a + (part.b - part.a) * unit
+            alphas.append(points.flatten(0, 1))
+        grown = self._evaluate(self.prompts.select(prompts), alphas)
+        for (layer, prompt), parts in chosen.items():
+            column = prompts.index(prompt)
+            values = grown.values[layer][:, column].view(-1, len(unit))
+            slopes = _wide(grown.slopes[layer][:, column]).view(-1, len(unit), self.view.d_model)
+            for row, part in enumerate(parts):
+                halves = slopes[row, :-1].view(2, len(nodes), -1)
+                first, second = (part.b - part.a) / 2 * torch.einsum("j,hjd->hd", weights.to(halves), halves)
+                middle, f_middle = (part.a + part.b) / 2, float(values[row, -1])
+                paths[layer, prompt].remove(part)
+                paths[layer, prompt] += [
+                    self._part(layer, prompt, (part.a, middle), (part.f_a, f_middle), first),
+                    self._part(layer, prompt, (middle, part.b), (f_middle, part.f_b), second),
+                ]
+
+    def _part(
+        self, layer: int, prompt: int, ends: tuple[float, float], f: tuple[float, float], integral: Tensor
+    ) -> _Part:
+        found = float(integral.double() @ self.moves[layer][prompt].double())
+        return _Part(*ends, *f, integral.clone(), abs(found - (f[1] - f[0])))
+
+
+def _split(parts: list[_Part], allowed: float) -> list[_Part]:
+    """The parts to halve: those with more than their share of the gap allowed."""
+    return [part for part in parts if part.gap > allowed / (2 * len(parts))]
+
+
+def _wide(tensor: Tensor) -> Tensor:
+    """In float32 at least."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

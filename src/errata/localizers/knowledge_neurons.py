@@ -7,30 +7,31 @@
 w is one layer's post-activation neurons, the value projection's input, all scaled together. Sources: Dai et al. 2022
 (Knowledge Neurons, eqs. 2–4); Wu et al. 2025 (LAND, eqs. 1–3).
 
-Departures: Gauss–Legendre instead of the right Riemann sum by default (`rule="riemann-right", steps=20` is the
-papers'). An answer of several tokens: each is scored at its own position behind the gold prefix, and the scores add
-up. Without a given answer, the model's own greedy answer is attributed.
+Departures: Gauss–Legendre instead of the right Riemann sum by default (`rule="riemann-right"` is the papers', with
+their 20 points). An answer of several tokens: each is scored at its own position behind the gold prefix, and the
+scores add up. Without a given answer, the model's own greedy answer is attributed. A model with a [MASK] is asked
+there; one token fills it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from tqdm.auto import tqdm
 
 from errata.errors import InputError
 from errata.facts import Fact
-from errata.localizers._paths import by_length, growing_pass, plain_pass
+from errata.localizers._paths import path_scores
+from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
 from errata.methods import Localizer, settings_of
-from errata.model.prefix import keeps_keys
-from errata.model.scoring import answer_of, generate, objective, token_jobs
-from errata.model.tokens import encode_fact
+from errata.model.jobs import fills_masks, jobs_of
+from errata.model.scoring import answer_of, generate, objective
 from errata.model.view import ModelView
 from errata.neurons import Attribution, NeuronSet
+
+DEFAULT_STEPS = {"riemann-right": 20, "gauss-legendre": 6}
 
 
 @dataclass(frozen=True)
@@ -38,46 +39,65 @@ class KnowledgeNeurons(Localizer):
     """Integrated gradients of an answer's probability along each layer's neurons.
 
     `rule`       quadrature: gauss-legendre or riemann-right
-    `steps`      m, path points a layer (the papers: 20, right Riemann)
+    `steps`      m, path points a layer; by default the papers' 20 for riemann-right, 6 for gauss-legendre
+    `tolerance`  completeness gap allowed, as a share of the largest change of any layer: points are added where a gap
+                 is larger; none are without it
     `threshold`  t, share of the highest score a neuron must reach (Dai: 0.2; LAND: 0.3 GPT-2, 0.2 Llama)
     `objective`  probability (the papers) or log_probability, in nats
     `algorithm`  growing (one forward, one backward) or plain (straight from the equations, for comparison)
-    `batch`      single-token predictions scored together
+    `memory`     bytes a pass may take; by default 1 GiB, or half of what is free on a GPU
     """
 
     rule: str = "gauss-legendre"
-    steps: int = 20
+    steps: int | None = None
+    tolerance: float | None = None
     threshold: float = 0.2
     objective: str = "probability"
-    algorithm: Literal["growing", "plain"] = "growing"
-    batch: int = 16
+    algorithm: str = "growing"
+    memory: int | None = None
 
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
-        """Attribute each fact's answer; scores `[layers, d_ff]` add up to f(x) − f(0) in every layer."""
+        """Attribute each fact's answer; scores `[layers, d_ff]` add up to f(x) − f(0) in every layer.
+
+        Raises InputError for a setting that cannot be used, TokenError for a fact that no clean token boundary
+        separates from its answer.
+        """
+        self._check()
+        rule, value = quadrature(self.rule, self.steps or DEFAULT_STEPS[self.rule]), objective(self.objective)
+        given = self._answers(view, facts)
+        jobs = jobs_of(view, facts, given)
+        if self.algorithm == "plain":
+            found = plain_scores(view, jobs.ids, jobs.targets, rule, value, at=jobs.at)
+        else:
+            found = path_scores(view, jobs.ids, jobs.targets, rule, value, self.memory, self.tolerance, at=jobs.at)
+        owner = torch.tensor(jobs.owner)
+        scores = torch.zeros(len(facts), view.n_layers, view.d_ff).index_add_(0, owner, found.scores.float())
+        change = torch.zeros(len(facts), view.n_layers).index_add_(0, owner, found.change.float())
+        return [self._attribution(scores[i], change[i], answer) for i, answer in enumerate(given)]
+
+    def _check(self) -> None:
+        quadrature(self.rule, 1)
         if not 0 < self.threshold <= 1:
             raise InputError(f"The threshold {self.threshold} is outside (0, 1]: it is a share of the highest score.")
-        rule, value = quadrature(self.rule, self.steps), objective(self.objective)
+        if self.tolerance is not None and not 0 < self.tolerance < 1:
+            raise InputError(f"The tolerance {self.tolerance} is outside (0, 1): it is a share of the largest change.")
+        if self.tolerance is not None and (self.algorithm == "plain" or self.rule == "riemann-right"):
+            raise InputError("A tolerance adds points to gauss-legendre in the growing algorithm: give it with those.")
+        if self.algorithm not in ("growing", "plain"):
+            raise InputError(f"There is no algorithm {self.algorithm!r}: choose growing or plain.")
+
+    def _answers(self, view: ModelView, facts: Sequence[Fact]) -> list[str]:
+        """Each fact's answer, the model's own where none is given."""
         answers = [fact.answer for fact in facts]
         unknown = [i for i, answer in enumerate(answers) if answer is None]
-        for i, text in zip(unknown, generate(view, [facts[i].text for i in unknown]), strict=True):
+        if unknown and fills_masks(view):
+            raise InputError(f"{view.name} fills masks: say which answer to attribute to {facts[unknown[0]].text!r}.")
+        said = generate(view, [facts[i].text for i in unknown]) if unknown else []
+        for i, text in zip(unknown, said, strict=True):
             answers[i] = answer_of(text)
             if not answers[i]:
                 raise InputError(f"The model gives no answer to {facts[i].text!r}: say which answer to attribute.")
-        given = [answer or "" for answer in answers]
-        rows = [encode_fact(view.tokenizer, fact, answer) for fact, answer in zip(facts, given, strict=True)]
-        jobs = token_jobs(rows)
-        scores = torch.zeros(len(facts), view.n_layers, view.d_ff)
-        change = torch.zeros(len(facts), view.n_layers)
-        run = growing_pass if self.algorithm == "growing" and keeps_keys(view) else plain_pass
-        groups = by_length(jobs.ids, self.batch)
-        for group in tqdm(groups, desc="attributing", unit="batch", disable=None if len(groups) > 4 else True):
-            ids = torch.tensor([jobs.ids[i] for i in group], device=view.device)
-            targets = torch.tensor([jobs.targets[i] for i in group], device=view.device)
-            found = run(view, ids, targets, rule, value)
-            for place, i in enumerate(group):
-                scores[jobs.owner[i]] += found.scores[place]
-                change[jobs.owner[i]] += found.change[place]
-        return [self._attribution(scores[i], change[i], answer) for i, answer in enumerate(given)]
+        return [answer or "" for answer in answers]
 
     def _attribution(self, scores: torch.Tensor, change: torch.Tensor, answer: str) -> Attribution:
         gap = float((scores.double().sum(-1) - change.double()).abs().max())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -181,23 +180,3 @@ def answer_of(continuation: str) -> str:
 def _ends_phrase(text: str, place: int, signs: str) -> bool:
     inside = place + 1 < len(text) and text[place + 1].isalnum() and text[place].isascii() and text[place] != "\n"
     return text[place] in signs and not inside
-
-
-@dataclass(frozen=True, slots=True)
-class Jobs:
-    """Single-token predictions: row i's ids end where token `targets[i]` should come, for fact `owner[i]`."""
-
-    ids: tuple[tuple[int, ...], ...]
-    targets: tuple[int, ...]
-    owner: tuple[int, ...]
-
-
-def token_jobs(rows: Sequence[Tokens]) -> Jobs:
-    """Split multi-token targets: each token is predicted at its own position, the gold prefix before it."""
-    ids, targets, owner = [], [], []
-    for fact, row in enumerate(rows):
-        for place in range(row.n_prompt, len(row.ids)):
-            ids.append(row.ids[:place])
-            targets.append(row.ids[place])
-            owner.append(fact)
-    return Jobs(tuple(ids), tuple(targets), tuple(owner))

@@ -88,6 +88,11 @@ class ModelView:
         stored = self.parameter(layer).detach()
         return stored.T if self.structure.projections[layer].transposed else stored
 
+    def pull_back(self, layer: int, slopes: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows d_ff"]:
+        """Wᵀ ∂f/∂v = ∂f/∂k of every row."""
+        weight = self.weight(layer)
+        return slopes.to(weight.device) @ weight.to(slopes.dtype)
+
     def base_weight(self, layer: int) -> Float[Tensor, "d_model d_ff"]:
         """W of one layer as it was before anything was written to it."""
         stored = self._base.get(layer)
