@@ -79,7 +79,7 @@ def test_the_readme_starts_with_two_commands() -> None:
 def test_the_readme_names_only_commands_that_exist() -> None:
     from errata.cli import build
 
-    known = {command.name for command in build().registered_commands}
+    known = {entry.name for entry in [*build().registered_commands, *build().registered_groups]}
     named = set(re.findall(r"^errata ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert named
     assert named <= known

@@ -5,6 +5,8 @@ ErrataError                   one sentence: what was expected, what was found, w
 │   └── TokenError            prompt and target that no clean token boundary separates
 ├── UnsupportedModelError     a model whose value projections cannot be found or edited
 ├── EditError                 an edit that could not be computed, or that touched what it must not
+├── BulkError                 a bulk run that could not go on; what is done is kept
+├── MissingPackageError       an optional package that is not installed
 └── LedgerError               a ledger that cannot be opened or changed
     ├── ConflictError         an edit of a subject and relation that an applied edit already changes
     └── CorruptionError       a file or a weight that is not what was recorded
@@ -34,6 +36,16 @@ class UnsupportedModelError(ErrataError):
 
 class EditError(ErrataError):
     """An edit that could not be computed, or an editor that left the model changed."""
+
+
+class BulkError(ErrataError):
+    """A bulk run that could not go on; the shards that are done are kept."""
+
+    exit_code = 1
+
+
+class MissingPackageError(ErrataError, ImportError):
+    """An optional package that is not installed, with the command that installs it."""
 
 
 class LedgerError(ErrataError):
