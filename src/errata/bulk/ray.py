@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -43,7 +44,7 @@ class Ray(Executor):
         return True
 
     def run(self, work: Work, shards: Sequence[Shard], done: Callable[[int], None]) -> None:
-        """Do the shards, each by the next actor that is free."""
+        """Do the shards, each by the next actor that is free; what Ray itself has to say goes to standard error."""
         if not shards:
             return
         job = work.job
@@ -54,7 +55,7 @@ class Ray(Executor):
             "max_restarts": RESTARTS,
             "max_task_retries": RESTARTS,
         }
-        with _cluster(None if self.workers is None else self.workers * job.threads):
+        with redirect_stdout(sys.stderr), _cluster(None if self.workers is None else self.workers * job.threads):
             room = max(1, int(ray.cluster_resources().get(unit, 1)) // amount)
             make = cast(Any, ray.remote(**options)(Warm))
             pool = ActorPool([make.remote() for _ in range(min(self.workers or room, len(shards)))])
