@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from errata import Fact, localizer, registry
-from errata.errors import EditError, InputError
+from errata import Fact
+from errata.errors import EditError
 from errata.methods import Editor, settings_of
 from tests.tiny import tiny
 
@@ -32,16 +32,6 @@ class Careless(Editor):
 def test_an_editor_that_changes_the_model_is_caught(hook):
     with pytest.raises(EditError, match="left the model changed"):
         Careless(hook=hook).edit(tiny("gpt2"), [FACT])
-
-
-@pytest.mark.parametrize("name", registry.names("errata.localizers"))
-def test_without_facts_a_localizer_only_checks_its_settings(name):
-    assert localizer(name).attribute(tiny("gpt2"), []) == []
-
-
-def test_wrong_settings_are_refused_without_facts():
-    with pytest.raises(InputError, match="threshold"):
-        localizer("knowledge_neurons", threshold=5.0).attribute(tiny("gpt2"), [])
 
 
 def test_settings_are_plain_values():

@@ -31,7 +31,7 @@ class Localizer(ABC):
 
     @abstractmethod
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
-        """Score every neuron for every fact; the model is left as it was. No facts: only the settings are checked."""
+        """Score every neuron for every fact; the model is left as it was."""
 
 
 @dataclass(frozen=True)

@@ -48,9 +48,9 @@ def test_a_run_again_does_nothing_and_says_the_same(run: Run, folder: Path, prom
 
 
 def test_settings_reach_the_job(run: Run, folder: Path, prompts: Path) -> None:
-    run("bulk", "locate", folder, prompts, "--out", "out", *QUICK, "--set", "batch=3", "--top", "4", "--threads", "2")
+    run("bulk", "locate", folder, prompts, "--out", "out", *QUICK, "--set", "threshold=0.4", "--top", "4", "--threads", "2")
     job = bulk.read("out").job
-    assert (job.settings["steps"], job.settings["batch"], job.keep.top, job.threads) == (2, 3, 4, 2)
+    assert (job.settings["steps"], job.settings["threshold"], job.keep.top, job.threads) == (2, 0.4, 4, 2)
 
 
 def test_failed_prompts_are_named_and_the_exit_code_is_1(run: Run, folder: Path, prompts: Path) -> None:

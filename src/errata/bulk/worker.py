@@ -26,6 +26,9 @@ from errata.neurons import Attribution
 # Tokens to leave room for where the model's own answer is attributed.
 ANSWER_TOKENS = 12
 
+# A fact that any model can be asked: what is refused with it is the settings, not a prompt.
+TRIAL = Fact("France", "The capital of {} is", answer="Paris")
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -47,7 +50,8 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.view = load(work.job.model, work.job.dtype, work.device, work.job.revision)
-        work.localizer.attribute(self.view, [])
+        with _threads(work.job.threads):
+            work.localizer.attribute(self.view, [TRIAL])
         work.directory.mkdir(parents=True, exist_ok=True)
         if not (work.directory / FILE).exists():
             write_once(work.directory / FILE, work.job.to_json().encode())
