@@ -48,7 +48,21 @@ def test_a_run_again_does_nothing_and_says_the_same(run: Run, folder: Path, prom
 
 
 def test_settings_reach_the_job(run: Run, folder: Path, prompts: Path) -> None:
-    run("bulk", "locate", folder, prompts, "--out", "out", *QUICK, "--set", "threshold=0.4", "--top", "4", "--threads", "2")
+    run(
+        "bulk",
+        "locate",
+        folder,
+        prompts,
+        "--out",
+        "out",
+        *QUICK,
+        "--set",
+        "threshold=0.4",
+        "--top",
+        "4",
+        "--threads",
+        "2",
+    )
     job = bulk.read("out").job
     assert (job.settings["steps"], job.settings["threshold"], job.keep.top, job.threads) == (2, 0.4, 4, 2)
 
