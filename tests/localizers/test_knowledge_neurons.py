@@ -1,5 +1,7 @@
 """Knowledge neurons: the equation by finite differences, completeness, answers, settings."""
 
+import math
+
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
@@ -59,7 +61,7 @@ ROUGH = {"opt": 0.05, "gemma3": 1.5, "olmo2": 1.5}
 def test_scores_add_up_to_the_change(architecture):
     view = tiny(architecture)
     fact = Fact("France", "The capital of {} is", answer="Paris")
-    fine = localizer("knowledge_neurons", steps=40).attribute(view, [fact])[0]
+    fine = localizer("knowledge_neurons", steps=40, tolerance=math.inf).attribute(view, [fact])[0]
     assert fine.gap <= ROUGH.get(architecture, 1e-3) * float(fine.change.abs().max())
     assert float((fine.scores.double().sum(-1) - fine.change.double()).abs().max()) == pytest.approx(fine.gap, rel=1e-4)
 
@@ -67,7 +69,9 @@ def test_scores_add_up_to_the_change(architecture):
 def test_the_gap_shrinks_with_gauss_legendre():
     view = tiny("gpt2")
     fact = Fact("France", "The capital of {} is", answer="Paris")
-    gaps = [localizer("knowledge_neurons", steps=m).attribute(view, [fact])[0].gap for m in (1, 2, 6)]
+    gaps = [
+        localizer("knowledge_neurons", steps=m, tolerance=math.inf).attribute(view, [fact])[0].gap for m in (1, 2, 6)
+    ]
     riemann = localizer("knowledge_neurons", rule="riemann-right").attribute(view, [fact])[0].gap
     assert gaps[0] > gaps[2]
     assert gaps[2] < riemann
@@ -78,10 +82,9 @@ def test_several_answer_tokens_add_up():
     fact = Fact("France", "The capital of {} is", answer="Paris Rome Madrid")
     tokens = encode(view.tokenizer, fact.text, "Paris Rome Madrid")
     assert len(tokens.target) > 1
-    whole = localizer("knowledge_neurons").attribute(view, [fact])[0]
-    rule, value = quadrature("gauss-legendre", 20), OBJECTIVES["probability"]
+    whole = localizer("knowledge_neurons", steps=20).attribute(view, [fact])[0]
     rows = [tokens.ids[:end] for end in range(tokens.n_prompt, len(tokens.ids))]
-    rule = quadrature("gauss-legendre", 6)
+    rule = quadrature("gauss-legendre", 20)
     parts = plain_scores(view, rows, tokens.target, rule, PROBABILITY).scores.sum(0)
     assert torch.allclose(whole.scores, parts, atol=1e-6 * float(parts.abs().max()) + 1e-9, rtol=1e-3)
 
@@ -117,6 +120,10 @@ def test_the_model_is_left_as_it_was():
     assert count_hooks(view.model) == 0
 
 
+def test_no_facts_have_no_attributions():
+    assert localizer("knowledge_neurons").attribute(tiny("gpt2"), []) == []
+
+
 def test_unknown_method_and_setting_name_the_choices():
     with pytest.raises(InputError, match="Did you mean 'knowledge_neurons'"):
         localizer("knowledge_neuron")
@@ -140,15 +147,31 @@ def test_settings_that_cannot_be_used_are_refused():
 def test_a_tolerance_is_met_behind_a_post_norm():
     view = tiny("gemma3")
     fact = Fact("France", "The capital of {} is", answer="Paris")
-    plain = localizer("knowledge_neurons").attribute(view, [fact])[0]
-    fine = localizer("knowledge_neurons", tolerance=0.01).attribute(view, [fact])[0]
+    plain = localizer("knowledge_neurons", tolerance=math.inf).attribute(view, [fact])[0]
+    fine = localizer("knowledge_neurons").attribute(view, [fact])[0]
+    assert fine.settings["tolerance"] == 0.01
     largest = float(fine.change.abs().max())
     assert plain.gap > 0.5 * largest
     assert fine.gap <= 0.01 * largest
     assert torch.allclose(plain.change, fine.change, atol=1e-6)
 
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] the capital of france italy is paris rome . who was born in".split()
+WORDS = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    "the",
+    "capital",
+    "of",
+    "france",
+    "italy",
+    "is",
+    "paris",
+    "rome",
+    ".",
+]
 
 
 @pytest.fixture
@@ -167,8 +190,8 @@ def test_an_encoder_is_attributed_at_its_mask(bert):
         Fact("France", "The capital of {} is", answer="Paris"),
         Fact("Italy", "[MASK] is the capital of {} .", answer="Rome"),
     ]
-    fast = localizer("knowledge_neurons").attribute(bert, facts)
-    plain = localizer("knowledge_neurons", algorithm="plain").attribute(bert, facts)
+    fast = localizer("knowledge_neurons", rule="riemann-right").attribute(bert, facts)
+    plain = localizer("knowledge_neurons", rule="riemann-right", algorithm="plain").attribute(bert, facts)
     for one, other in zip(fast, plain, strict=True):
         assert float(other.scores.abs().max()) > 0
         assert float((one.scores - other.scores).abs().max()) < 1e-5 * float(other.scores.abs().max())

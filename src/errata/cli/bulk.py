@@ -41,6 +41,10 @@ def locate(
     method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(metavar="GAP", help="Add points where a gap is above this share of the largest change."),
+    ] = None,
     settings: options.Set = None,
     keep_above: Annotated[
         float | None,
@@ -64,7 +68,7 @@ def locate(
     from errata import bulk
     from errata.cli.settings import make_localizer
 
-    localizer = make_localizer(method, settings or [], rule=rule, steps=steps)
+    localizer = make_localizer(method, settings or [], rule=rule, steps=steps, tolerance=tolerance)
     keep = bulk.Keep(keep_above, top)
     where = bulk.executor(executor, workers)
     try:

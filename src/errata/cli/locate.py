@@ -19,6 +19,10 @@ def locate(
     method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(metavar="GAP", help="Add points where a gap is above this share of the largest change."),
+    ] = None,
     threshold: Annotated[
         float | None, typer.Option(metavar="T", help="Keep neurons from this share of the highest score.")
     ] = None,
@@ -40,7 +44,7 @@ def locate(
     if save is not None and not save.absolute().parent.is_dir():
         raise InputError(f"There is no directory {save.parent} to write the neurons to.")
     fact = Fact(subject, prompt, answer=answer)
-    localizer = make_localizer(method, settings or [], rule=rule, steps=steps, threshold=threshold)
+    localizer = make_localizer(method, settings or [], rule=rule, steps=steps, tolerance=tolerance, threshold=threshold)
     with consulted(model, ledger, dtype, device) as view:
         found = localizer.attribute(view, [fact])[0]
         name = view.name

@@ -12,8 +12,10 @@ and again, the part whose own gap is largest (ours; the papers have one fixed su
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float
@@ -27,7 +29,10 @@ from errata.model.scoring import Objective
 from errata.model.view import ModelView
 from errata.model.ways import prompts_of, way_of
 
-HALVINGS = 24
+# A path that rounding keeps from its tolerance stops here: halvings of one part, parts of one path.
+HALVINGS, PARTS = 24, 128
+# A pass of this many rows without a way back costs less than their way back in a common one.
+APART = 128
 
 _Path = tuple[int, int]  # layer, prompt
 
@@ -47,7 +52,7 @@ def path_scores(
     rule: Rule,
     objective: Objective,
     memory: int | None = None,
-    tolerance: float | None = None,
+    tolerance: float = math.inf,
     at: Sequence[int] | None = None,
 ) -> PathScores:
     """Score all layers for prompts of any lengths, each for one target token.
@@ -66,8 +71,7 @@ def path_scores(
         places = None if at is None else [at[i] for i in own]
         prompts = prompts_of(view, [rows[i] for i in own], [targets[i] for i in own], way, places)
         paths = _Paths(view, prompts, rule, objective, way, group.parts)
-        if tolerance is not None:
-            paths.refine(tolerance)
+        paths.refine(tolerance)
         for layer in range(view.n_layers):
             pulled = view.pull_back(layer, paths.integrals[layer])
             scores[own, layer] = (paths.keys[layer].to(pulled.dtype) * pulled).to("cpu", exact)
@@ -99,12 +103,17 @@ class _Paths:
         self.objective, self.way, self.parts = objective, way, parts
         nodes, weights = rule
         inner = nodes < 1  # at α = 1 nothing is changed: all layers share the prompts' own row
-        alphas = torch.cat([nodes[inner], nodes.new_zeros(1)])[:, None].expand(-1, len(prompts.ids))
-        grown = self._evaluate(prompts, [alphas] * view.n_layers, with_trunk=not bool(inner.all()))
+        zero = nodes.new_zeros(1, len(prompts.ids))
+        points = nodes[inner][:, None].expand(-1, len(prompts.ids))
+        apart = zero.numel() * view.n_layers >= APART  # f(0) alone needs no way back
+        alphas = [points if apart else torch.cat([points, zero])] * view.n_layers
+        grown = self._evaluate(prompts, alphas, with_trunk=not bool(inner.all()))
+        ends = grow(view, prompts, [zero] * view.n_layers, objective, way, with_slopes=False) if apart else grown
         self.keys, self.moves, self.end = grown.keys, [_wide(move) for move in grown.moves], grown.value
-        self.start = torch.stack([values[-1].to(grown.value) for values in grown.values], dim=1)
+        self.start = torch.stack([values[-1].to(grown.value) for values in ends.values], dim=1)
         self.integrals = [
-            torch.einsum("j,jpd->pd", weights[inner].to(g := _wide(slopes[:-1])), g) for slopes in grown.slopes
+            torch.einsum("j,jpd->pd", weights[inner].to(g := _wide(slopes[: len(points)])), g)
+            for slopes in grown.slopes
         ]
         if grown.trunk:
             share = float(weights[~inner].sum())
@@ -130,9 +139,11 @@ class _Paths:
     def refine(self, tolerance: float) -> None:
         """Halve parts of the paths whose gaps add up to more than `tolerance` × the prompt's largest change.
 
-        Nothing is asked for that the rounding of f would hide.
+        No more is asked for than the rounding of f allows; the gap that is left shows in the scores.
         """
-        rounding = 16 * torch.finfo(self.view.dtype).eps * torch.maximum(self.end.abs(), self.start.abs().amax(dim=1))
+        if tolerance == math.inf:
+            return
+        rounding = 64 * torch.finfo(self.view.dtype).eps * torch.maximum(self.end.abs(), self.start.abs().amax(dim=1))
         change = (self.end[:, None] - self.start).abs().amax(dim=1)
         allowed = torch.maximum(tolerance * change, rounding).tolist()
         ends, starts = self.end.tolist(), self.start.tolist()
@@ -145,7 +156,11 @@ class _Paths:
         }
         touched: set[tuple[int, int]] = set()
         for _ in range(HALVINGS):
-            coarse = {key: parts for key, parts in paths.items() if sum(p.gap for p in parts) > allowed[key[1]]}
+            coarse = {
+                key: parts
+                for key, parts in paths.items()
+                if len(parts) < PARTS and sum(part.gap for part in parts) > allowed[key[1]]
+            }
             if not coarse:
                 break
             touched.update(coarse)
@@ -189,8 +204,10 @@ class _Paths:
 
 
 def _split(parts: list[_Part], allowed: float) -> list[_Part]:
-    """The parts to halve: those with more than their share of the gap allowed."""
-    return [part for part in parts if part.gap > allowed / (2 * len(parts))]
+    """The parts to halve: those with the largest gaps, so that the others use up half of what is allowed at most."""
+    ordered = sorted(parts, key=lambda part: part.gap)
+    sums = accumulate(part.gap for part in ordered)
+    return [part for part, total in zip(ordered, sums, strict=True) if total > allowed / 2]
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 # A pass costs about as much as this many tokens of prefix, however few rows it has: weights are read once a pass.
 PASS_TOKENS = 64
 # On a CPU, rows beyond these make products no faster and caches fuller.
-CPU_ROWS = 1024
+CPU_ROWS = 4096
 DEFAULT_CPU_BYTES = 1 << 30
 
 

@@ -15,6 +15,7 @@ there; one token fills it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,7 +32,8 @@ from errata.model.scoring import answer_of, generate, objective
 from errata.model.view import ModelView
 from errata.neurons import Attribution, NeuronSet
 
-DEFAULT_STEPS = {"riemann-right": 20, "gauss-legendre": 6}
+# By rule: points a layer, and the completeness gap above which points are added.
+DEFAULTS = {"riemann-right": (20, math.inf), "gauss-legendre": (5, 0.01)}
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class KnowledgeNeurons(Localizer):
     """Integrated gradients of an answer's probability along each layer's neurons.
 
     `rule`       quadrature: gauss-legendre or riemann-right
-    `steps`      m, path points a layer; by default the papers' 20 for riemann-right, 6 for gauss-legendre
-    `tolerance`  completeness gap allowed, as a share of the largest change of any layer: points are added where a gap
-                 is larger; none are without it
+    `steps`      m, path points a layer; by default the papers' 20 for riemann-right, 5 for gauss-legendre
+    `tolerance`  completeness gap allowed in a layer, as a share of the largest change of any layer; points are added
+                 where it is larger. By default 0.01 for gauss-legendre; inf adds none, and nor does riemann-right
     `threshold`  t, share of the highest score a neuron must reach (Dai: 0.2; LAND: 0.3 GPT-2, 0.2 Llama)
     `objective`  probability (the papers) or log_probability, in nats
     `algorithm`  growing (one forward, one backward) or plain (straight from the equations, for comparison)
@@ -63,25 +65,37 @@ class KnowledgeNeurons(Localizer):
         separates from its answer.
         """
         self._check()
-        rule, value = quadrature(self.rule, self.steps or DEFAULT_STEPS[self.rule]), objective(self.objective)
+        if not facts:
+            return []
+        rule, value = quadrature(self.rule, self._steps), objective(self.objective)
         given = self._answers(view, facts)
         jobs = jobs_of(view, facts, given)
         if self.algorithm == "plain":
             found = plain_scores(view, jobs.ids, jobs.targets, rule, value, at=jobs.at)
         else:
-            found = path_scores(view, jobs.ids, jobs.targets, rule, value, self.memory, self.tolerance, at=jobs.at)
+            found = path_scores(view, jobs.ids, jobs.targets, rule, value, self.memory, self._tolerance, at=jobs.at)
         owner = torch.tensor(jobs.owner)
         scores = torch.zeros(len(facts), view.n_layers, view.d_ff).index_add_(0, owner, found.scores.float())
         change = torch.zeros(len(facts), view.n_layers).index_add_(0, owner, found.change.float())
         return [self._attribution(scores[i], change[i], answer) for i, answer in enumerate(given)]
 
+    @property
+    def _steps(self) -> int:
+        return DEFAULTS[self.rule][0] if self.steps is None else self.steps
+
+    @property
+    def _tolerance(self) -> float:
+        default = math.inf if self.algorithm == "plain" else DEFAULTS[self.rule][1]
+        return default if self.tolerance is None else self.tolerance
+
     def _check(self) -> None:
         quadrature(self.rule, 1)
+        objective(self.objective)
         if not 0 < self.threshold <= 1:
             raise InputError(f"The threshold {self.threshold} is outside (0, 1]: it is a share of the highest score.")
-        if self.tolerance is not None and not 0 < self.tolerance < 1:
-            raise InputError(f"The tolerance {self.tolerance} is outside (0, 1): it is a share of the largest change.")
-        if self.tolerance is not None and (self.algorithm == "plain" or self.rule == "riemann-right"):
+        if not self._tolerance > 0:
+            raise InputError(f"The tolerance {self.tolerance} is not above 0: it is a share of the largest change.")
+        if self._tolerance < math.inf and (self.algorithm == "plain" or self.rule == "riemann-right"):
             raise InputError("A tolerance adds points to gauss-legendre in the growing algorithm: give it with those.")
         if self.algorithm not in ("growing", "plain"):
             raise InputError(f"There is no algorithm {self.algorithm!r}: choose growing or plain.")
@@ -100,6 +114,7 @@ class KnowledgeNeurons(Localizer):
         return [answer or "" for answer in answers]
 
     def _attribution(self, scores: torch.Tensor, change: torch.Tensor, answer: str) -> Attribution:
+        tolerance = self._tolerance if self._tolerance < math.inf else "inf"  # JSON has no infinity
         gap = float((scores.double().sum(-1) - change.double()).abs().max())
         return Attribution(
             scores=scores,
@@ -108,7 +123,7 @@ class KnowledgeNeurons(Localizer):
             method=self.name,
             objective=self.objective,
             answer=answer,
-            settings=settings_of(self),
+            settings={**settings_of(self), "steps": self._steps, "tolerance": tolerance},
         )
 
 

@@ -91,26 +91,28 @@ def grow(
     objective: Objective,
     way: Way,
     with_trunk: bool = False,
+    with_slopes: bool = True,
 ) -> Grown:
-    """Run all variants of all layers in one growing forward and one backward pass."""
+    """Run all variants of all layers in one growing forward and one backward pass; without slopes, forward only."""
     count = len(prompts.ids)
     cache = prompts.prefixes.cache(way.shared) if prompts.prefixes else None
     growth = _Growth(prompts.at, alphas, with_trunk, cache)
-    with frozen(view.model), torch.enable_grad():
+    with frozen(view.model), torch.set_grad_enabled(with_slopes):
         with _hooked(view, growth, way):
             final = _decode(view, prompts, growth)
         owner = growth.owner.to(final.device)
         states = final[torch.arange(len(owner), device=final.device), growth.at.to(final.device)]
-        value, by_state = head_values(view, states, prompts.targets.to(final.device)[owner], objective)
-        joined = sorted(growth.leaves)
+        value, by_state = head_values(view, states, prompts.targets.to(final.device)[owner], objective, with_slopes)
+        joined = sorted(growth.leaves) if with_slopes else []
         wanted = [*(growth.leaves[layer] for layer in joined), *growth.trunk]
         found = torch.autograd.grad(states, wanted, by_state.to(states.dtype)) if wanted else ()
     slopes = dict(zip(joined, found, strict=False))
     values = value[count:].split([points.numel() for points in alphas])
+    none = states.new_zeros(0, count, view.d_model)
     return Grown(
         value[:count],
         [part.view(len(points), count) for part, points in zip(values, alphas, strict=True)],
-        [slopes.get(layer, states[:0]).view(*points.shape, view.d_model) for layer, points in enumerate(alphas)],
+        [slopes[layer].view(-1, *none.shape[1:]) if layer in slopes else none for layer in range(view.n_layers)],
         list(found[len(joined) :]),
         growth.keys,
         growth.moves,

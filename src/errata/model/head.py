@@ -56,32 +56,42 @@ def head_logits(view: ModelView, states: Float[Tensor, "rows d_model"]) -> Float
 
 
 def head_values(
-    view: ModelView, states: Float[Tensor, "rows d_model"], targets: Int[Tensor, " rows"], objective: Objective
-) -> tuple[Float[Tensor, " rows"], Float[Tensor, "rows d_model"]]:
-    """f = objective(log p(target)) of every row, and ∂f/∂state; no more logits at a time than CHUNK_BYTES."""
+    view: ModelView,
+    states: Float[Tensor, "rows d_model"],
+    targets: Int[Tensor, " rows"],
+    objective: Objective,
+    with_slopes: bool = True,
+) -> tuple[Float[Tensor, " rows"], Float[Tensor, "_ d_model"]]:
+    """f = objective(log p(target)) of every row, and ∂f/∂state if asked for (else no rows).
+
+    No more logits than CHUNK_BYTES are held at a time.
+    """
     matrix = _matrix(view)
-    vocabulary = vocabulary_size(view)
-    rows = min(len(states), max(1, CHUNK_BYTES // (vocabulary * max(4, states.itemsize))))
+    rows = min(len(states), max(1, CHUNK_BYTES // (vocabulary_size(view) * max(4, states.itemsize))))
     space = None if matrix is None else states.new_empty(rows, len(matrix))
-    values, gradients = [], []
+    values, slopes = [], []
     for some, wanted in zip(states.detach().split(rows), targets.split(rows), strict=True):
         if matrix is None or space is None:
-            log_p, gradient = _through_model(view, some, wanted)
+            log_p, slope = _through_model(view, some, wanted)
         else:
-            log_p, gradient = _through_matrix(matrix, some, wanted, space[: len(some)])
-        value, slope = _with_slope(objective, log_p)
+            log_p, slope = _through_matrix(matrix, some, wanted, space[: len(some)], with_slopes)
+        value, by_log_p = _derivative(objective, log_p)
         values.append(value)
-        gradients.append(slope[:, None].to(gradient.dtype) * gradient)
-    return torch.cat(values), torch.cat(gradients)
+        slopes.append(by_log_p[: len(slope), None].to(slope.dtype) * slope)
+    return torch.cat(values), torch.cat(slopes)
 
 
 @torch.no_grad()
-def _through_matrix(matrix: Tensor, states: Tensor, targets: Tensor, space: Tensor) -> tuple[Tensor, Tensor]:
+def _through_matrix(
+    matrix: Tensor, states: Tensor, targets: Tensor, space: Tensor, with_slopes: bool
+) -> tuple[Tensor, Tensor]:
     """log p_y and U_y − Uᵀp of every row; `space` holds logits, then log-probabilities, then probabilities."""
     logits = torch.mm(states, matrix.T, out=space)
     wide = logits.float() if logits.itemsize < 4 else logits
     log_p = torch.log_softmax(wide, -1, out=wide)
     of_target = log_p.gather(-1, targets[:, None])[:, 0]
+    if not with_slopes:
+        return of_target, states[:0]
     return of_target, matrix[targets] - log_p.exp_().to(matrix.dtype) @ matrix
 
 
@@ -114,7 +124,7 @@ def _matrix(view: ModelView) -> Tensor | None:
     return weight.detach() if view.memo["plain head"] else None
 
 
-def _with_slope(objective: Objective, log_p: Tensor) -> tuple[Tensor, Tensor]:
+def _derivative(objective: Objective, log_p: Tensor) -> tuple[Tensor, Tensor]:
     """objective(log p) and its derivative, row by row."""
     with torch.enable_grad():
         leaf = log_p.detach().requires_grad_()
