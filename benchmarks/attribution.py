@@ -34,7 +34,7 @@ from _shapes import build, pocket_prompts, random_prompts, random_rows
 
 from errata.localizers._paths import path_scores
 from errata.localizers._quadrature import quadrature
-from errata.localizers.knowledge_neurons import DEFAULT_STEPS
+from errata.localizers.knowledge_neurons import DEFAULTS
 from errata.methods import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -134,7 +134,7 @@ def run_cpu(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, An
     needed = [found["gauss_points_as_good_on_every_prompt"] for found in errors]
     points = None if None in needed[:2] else max(needed[:2])  # random weights, twice: the shape that is accepted
     others = () if options.quick else needed[2:]
-    extra = sorted({points, SIX[1], DEFAULT_STEPS["gauss-legendre"], *others} - {None})
+    extra = sorted({points, SIX[1], DEFAULTS["gauss-legendre"][0], *others} - {None})
     rules = (PUBLISHED, *(("gauss-legendre", n) for n in extra))
     headline = Cell(HEADLINE_TOKENS, rules, (PUBLISHED,), (PUBLISHED,), BATCHES, Runs(plain=5))
     rows = checkpoint.once(f"{main} {HEADLINE_TOKENS}", partial(cell_of, main, headline, seed))

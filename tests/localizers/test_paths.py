@@ -57,7 +57,7 @@ def test_little_memory_changes_the_passes_and_not_the_numbers(architecture, rule
     view = tiny(architecture)
     way, points = way_of(view), quadrature(rule, 6)
     expected = path_scores(view, ROWS, TARGETS, points, PROBABILITY)
-    least = 3 * CHUNK_BYTES + estimate(view, 8, 2, way)
+    least = 2 * CHUNK_BYTES + estimate(view, 8, 2, way)
     groups = schedule(view, ROWS, 7, way, least)
     assert max(group.parts for group in groups) > 1
     assert all(len(group.members) == 1 for group in groups if len(ROWS[group.members[0]]) == 8)
