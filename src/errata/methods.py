@@ -47,11 +47,13 @@ class Editor(ABC):
     def edit(self, view: ModelView, facts: Sequence[Fact]) -> Edit:
         """Compute the edit for these facts, with its provenance.
 
-        Raises InputError for no facts or a fact without target, EditError when the method fails or when it leaves a
+        Raises InputError for no facts or a fact without target, UnsupportedModelError for a model whose weights cannot
+        be edited, EditError when the method fails or when it leaves a
         weight or a hook of the model changed.
         """
         if not facts:
             raise InputError("There are no facts to edit: give at least one.")
+        view.require_editable()
         before = _census(view)
         deltas, measured = self._edit(view, facts)
         if _census(view) != before:

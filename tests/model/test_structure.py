@@ -184,12 +184,12 @@ def test_shared_weights_are_refused() -> None:
         find(model)
 
 
-def test_packed_weights_are_refused() -> None:
+def test_packed_weights_are_found_by_their_module() -> None:
     model = tiny_model("llama")
     packed = nn.Parameter(torch.zeros(D_MODEL * D_FF // 2, 1, dtype=torch.uint8), requires_grad=False)
     model.get_submodule("model.layers.0.mlp.down_proj").weight = packed
-    with pytest.raises(UnsupportedModelError, match=r"packed weight.*without quantisation"):
-        find(model)
+    assert find(model).projections[0].module.weight is packed
+    assert (find(model).projections[0].d_model, find(model).projections[0].d_ff) == (D_MODEL, D_FF)
 
 
 def test_layers_of_different_width_are_refused_where_one_width_is_asked_for() -> None:

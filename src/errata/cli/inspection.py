@@ -36,7 +36,10 @@ def inspect(
     page.print(f"{found['model']} · {found['class']} · {size}", style="bold", markup=False, soft_wrap=True)
     page.print(table)
     page.print(f"self-test: W·k + b = output within {found['max_error']:.1e} of the largest output, in every layer")
-    page.print(f"fingerprint {found['fingerprint']}", style="dim")
+    if found["editable"]:
+        page.print(f"fingerprint {found['fingerprint']}", style="dim")
+    else:
+        page.print("packed or offloaded weights: facts can be located, but not edited")
 
 
 def _look(model: str, dtype: str | None, device: str) -> dict[str, Any]:
@@ -62,8 +65,9 @@ def _look(model: str, dtype: str | None, device: str) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in view.model.parameters()),
         "dtype": str(view.dtype).removeprefix("torch."),
         "device": str(view.device),
-        "fingerprint": view.model_fingerprint(),
-        "weights_sha256": view.weights_sha256(),
+        "editable": view.editable,
+        "fingerprint": view.model_fingerprint() if view.editable else None,
+        "weights_sha256": view.weights_sha256() if view.editable else None,
         "max_error": max(errors),
         "layers": rows,
     }

@@ -39,9 +39,9 @@ _Path = tuple[int, int]  # layer, prompt
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathScores:
-    """Of each prompt: scores, and f(1) − f(0) of each layer."""
+    """Of each prompt: scores of the neurons of this process, and f(1) − f(0) of each layer."""
 
-    scores: Float[Tensor, "prompts layers d_ff"]
+    scores: Float[Tensor, "prompts layers own"]
     change: Float[Tensor, "prompts layers"]
 
 
@@ -62,7 +62,7 @@ def path_scores(
     """
     way = way_of(view)
     exact = torch.promote_types(view.dtype, torch.float32)
-    scores = torch.zeros(len(rows), view.n_layers, view.d_ff, dtype=exact)
+    scores = torch.zeros(len(rows), view.n_layers, len(view.neurons), dtype=exact)
     change = torch.zeros(len(rows), view.n_layers, dtype=exact)
     groups = schedule(view, rows, len(rule[0]) + 1, way, memory)
     bar = tqdm(total=len(rows), desc="attributing", unit="prompt", disable=None if len(groups) > 4 else True)

@@ -32,7 +32,7 @@ def plain_scores(
     exact = torch.promote_types(view.dtype, torch.float32)
     nodes, weights = (part.to(view.device, exact) for part in rule)
     alphas = torch.cat([nodes, nodes.new_zeros(1)])  # the last point, α = 0, has no weight: it gives f(0)
-    scores = torch.zeros(len(rows), view.n_layers, view.d_ff, dtype=exact)
+    scores = torch.zeros(len(rows), view.n_layers, len(view.neurons), dtype=exact)
     change = torch.zeros(len(rows), view.n_layers, dtype=exact)
     for prompt, (row, target) in enumerate(zip(rows, targets, strict=True)):
         place = len(row) - 1 if at is None else at[prompt]
@@ -52,7 +52,7 @@ def plain_scores(
                 value = f(ids, mask)
                 (gradient,) = torch.autograd.grad(value.sum(), points.neurons)
             mean = (weights[:, None] * gradient[:-1].to(exact)).sum(0)
-            scores[prompt, layer] = (points.key.to(exact) * mean).cpu()
+            scores[prompt, layer] = view.ranks.part(points.key.to(exact) * mean).cpu()
             change[prompt, layer] = float(true[0] - value.detach()[-1])
     return PathScores(scores, change)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from errata.errors import InputError
 from errata.model.growth import Way, grow
 from errata.model.head import CHUNK_BYTES
+from errata.model.opaque import parts_of
 from errata.model.scoring import OBJECTIVES
 from errata.model.view import ModelView
 from errata.model.ways import prompts_of
@@ -45,7 +46,7 @@ def schedule(
 
     Raises InputError where the memory is too little for one prompt.
     """
-    budget = memory if memory is not None else _default_budget(view.device)
+    budget = view.ranks.smallest(memory if memory is not None else _default_budget(view.device))
     groups: list[Group] = []
     for together in by_length([len(row) for row in rows], way.padded):
         length = max(len(rows[i]) for i in together)
@@ -118,19 +119,20 @@ def row_bytes(view: ModelView, way: Way) -> int:
         length = 3
         few, many = (_kept(view, way, length, points) for points in (1, 5))
         row_blocks = 4 * view.n_layers * (view.n_layers + 1) / 2 * (1 if way.cached else length)
-        view.memo["row_bytes"] = math.ceil((many - few) / row_blocks)
+        view.memo["row_bytes"] = -view.ranks.smallest(-math.ceil((many - few) / row_blocks))
     return cast(int, view.memo["row_bytes"])
 
 
 def _kept(view: ModelView, way: Way, length: int, points: int) -> int:
     """Bytes of all tensors that a small pass keeps for the way back, parameters aside."""
-    weights = {parameter.untyped_storage().data_ptr() for parameter in view.model.parameters()}
+    weights = {part.untyped_storage().data_ptr() for p in view.model.parameters() for part in parts_of(p)}
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
+        for part in parts_of(tensor):
+            storage = part.untyped_storage()
+            if storage.data_ptr() not in weights:
+                kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     prompts = prompts_of(view, [list(range(1, 1 + length))], [1], way)

@@ -75,9 +75,9 @@ class KnowledgeNeurons(Localizer):
         else:
             found = path_scores(view, jobs.ids, jobs.targets, rule, value, self.memory, self._tolerance, at=jobs.at)
         owner = torch.tensor(jobs.owner)
-        scores = torch.zeros(len(facts), view.n_layers, view.d_ff).index_add_(0, owner, found.scores.float())
+        own = torch.zeros(len(facts), view.n_layers, len(view.neurons)).index_add_(0, owner, found.scores.float())
         change = torch.zeros(len(facts), view.n_layers).index_add_(0, owner, found.change.float())
-        return [self._attribution(scores[i], change[i], answer) for i, answer in enumerate(given)]
+        return [self._attribution(view.ranks.whole(own[i]), change[i], answer) for i, answer in enumerate(given)]
 
     @property
     def _steps(self) -> int:

@@ -73,7 +73,8 @@ class Grown:
     `values[l]`  f of layer l's variants `[points, prompts]`
     `slopes[l]`  ∂f/∂v at layer l's variants `[points, prompts, d_model]`
     `trunk[l]`   ∂f/∂v of layer l with nothing changed `[prompts, d_model]`, where asked for
-    `keys[l]`    layer l's neurons k `[prompts, d_ff]` · `moves[l]`  Wk = v − b `[prompts, d_model]`
+    `keys[l]`    layer l's neurons k, those of this process `[prompts, own]`
+    `moves[l]`   Wk = v − b `[prompts, d_model]`
     """
 
     value: Float[Tensor, " prompts"]
@@ -96,7 +97,7 @@ def grow(
     """Run all variants of all layers in one growing forward and one backward pass; without slopes, forward only."""
     count = len(prompts.ids)
     cache = prompts.prefixes.cache(way.shared) if prompts.prefixes else None
-    growth = _Growth(prompts.at, alphas, with_trunk, cache)
+    growth = _Growth(view, prompts.at, alphas, with_trunk, cache)
     with frozen(view.model), torch.set_grad_enabled(with_slopes):
         with _hooked(view, growth, way):
             final = _decode(view, prompts, growth)
@@ -106,6 +107,7 @@ def grow(
         joined = sorted(growth.leaves) if with_slopes else []
         wanted = [*(growth.leaves[layer] for layer in joined), *growth.trunk]
         found = torch.autograd.grad(states, wanted, by_state.to(states.dtype)) if wanted else ()
+    value, *found = view.ranks.agreed([value, *found])
     slopes = dict(zip(joined, found, strict=False))
     values = value[count:].split([points.numel() for points in alphas])
     none = states.new_zeros(0, count, view.d_model)
@@ -115,7 +117,7 @@ def grow(
         [slopes[layer].view(-1, *none.shape[1:]) if layer in slopes else none for layer in range(view.n_layers)],
         list(found[len(joined) :]),
         growth.keys,
-        growth.moves,
+        view.ranks.agreed(growth.moves),
     )
 
 
@@ -151,11 +153,13 @@ def _hooked(view: ModelView, growth: _Growth, way: Way) -> Generator[None, None,
 class _Growth:
     """The rows under way. Row i belongs to prompt `owner[i]`; the first rows are the prompts themselves."""
 
+    view: ModelView
     place: Int[Tensor, " prompts"]
     alphas: Sequence[Float[Tensor, "_ prompts"]]
     with_trunk: bool
     cache: PrefixCache | None
     owner: Int[Tensor, " rows"] = field(init=False)
+    biases: list[Tensor | None] = field(init=False)
     keys: list[Tensor] = field(default_factory=list)
     moves: list[Tensor] = field(default_factory=list)
     leaves: dict[int, Tensor] = field(default_factory=dict)
@@ -163,6 +167,7 @@ class _Growth:
 
     def __post_init__(self) -> None:
         self.owner = torch.arange(len(self.place))
+        self.biases = [self.view.bias(layer) for layer in range(self.view.n_layers)]
 
     @property
     def at(self) -> Tensor:
@@ -187,14 +192,14 @@ class _Growth:
     def meet(self, layer: int, behind: bool) -> Callable[..., Any]:
         """Behind a value projection: keep the prompts' neurons and v; change v of the rows that joined in front."""
 
-        def hook(projection: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
+        def hook(_projection: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> Any:
             flat, count = first_tensor(output), len(self.place)
             out = flat.view(len(self.owner), -1, flat.shape[-1])  # some models flatten rows and tokens
             keys = inputs[0].view(len(self.owner), -1, inputs[0].shape[-1])
-            self.keys.append(_at(keys[:count], self.place).detach())
-            bias = getattr(projection, "bias", None)
+            self.keys.append(self.view.ranks.part(_at(keys[:count], self.place).detach()))
             true = _at(out[:count], self.place)
-            self.moves.append(true.detach() if bias is None else true.detach() - bias)
+            bias = self.biases[layer]
+            self.moves.append(true.detach() if bias is None else true.detach() - bias.to(true.device))
             if behind:
                 return output
             joined = self.alphas[layer].numel()

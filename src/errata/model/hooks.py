@@ -87,17 +87,17 @@ def capture_outputs(modules: Sequence[nn.Module]) -> Generator[dict[int, Tensor]
 def frozen(model: nn.Module) -> Generator[None, None, None]:
     """Evaluation mode and no parameter gradients inside; every module's mode and every flag as before outside."""
     modes = [(module, module.training) for module in model.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     try:
         model.eval()
-        for parameter, _ in flags:
+        for parameter in model.parameters():
             parameter.requires_grad_(False)
         yield
     finally:
         for module, mode in modes:
             module.training = mode
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+        for name, parameter in model.named_parameters():  # not the same objects where weights were loaded and dropped
+            parameter.requires_grad_(flags[name])
 
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")

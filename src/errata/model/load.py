@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from errata.errors import InputError
+from errata.errors import ErrataError, InputError
+from errata.model.placement import first_line, placed, require_divisible
 from errata.model.view import ModelView
 
 POCKET = ("gelu", "swiglu")
@@ -35,32 +36,44 @@ def pocket(kind: str) -> Path:
 def load(
     name: str,
     dtype: str | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     revision: str | None = None,
     value_projection: str | None = None,
     trust_remote_code: bool = False,
+    tensor_parallel: int | None = None,
 ) -> ModelView:
     """Load `pocket-gelu`, `pocket-swiglu`, a local folder or a hub id as a ModelView.
 
-    `dtype` is float32, bfloat16, float16 or None for the dtype the model was saved for; `device` is a torch device.
+    `dtype` is float32, bfloat16, float16 or None for the dtype the model was saved for; `device` is a torch
+    device (cpu by default), or auto, which spreads a model over every device there is (see errata.model.placement).
+    `tensor_parallel` divides the model between that many processes, each of which calls this.
     A hub model that was loaded before is found again without the network.
     Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited.
     """
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
-    _check_device(device)
+    placement = placed(device, tensor_parallel)
     source, options = _source(name, revision)
     options["trust_remote_code"] = trust_remote_code
     try:
         with _no_loading_bar():
+            if tensor_parallel is not None:
+                require_divisible(name, AutoConfig.from_pretrained(source, **options), tensor_parallel)
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
             model, report = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  # a pair here
-                source, dtype="auto" if dtype is None else DTYPES[dtype], output_loading_info=True, **options
+                source,
+                dtype="auto" if dtype is None else DTYPES[dtype],
+                output_loading_info=True,
+                **placement.options,
+                **options,
             )
+    except ErrataError:
+        raise
     except Exception as error:  # a damaged or unknown folder fails in transformers in many ways
-        raise InputError(f"The model {name!r} cannot be loaded ({_first_line(error)}): {CHOICES}.") from error
+        raise InputError(f"The model {name!r} cannot be loaded ({first_line(error)}): {CHOICES}.") from error
     _check_complete(name, model, report)
-    model.to(device)
+    if placement.device is not None and model.device != placement.device:
+        model.to(placement.device)
     model.eval()
     return ModelView(model, tokenizer, name=name, value_projection=value_projection)
 
@@ -90,16 +103,6 @@ def _reachable(name: str, revision: str | None) -> bool:
     return True
 
 
-def _check_device(device: str) -> None:
-    try:
-        if torch.empty(0, device=device).is_meta:
-            raise RuntimeError("it holds no weights")
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(
-            f"The device {device!r} cannot be used ({_first_line(error)}): give cpu, or cuda where PyTorch finds one."
-        ) from error
-
-
 def _check_complete(name: str, model: PreTrainedModel, report: dict[str, Any]) -> None:
     """Refuse a checkpoint without some of the weights: they would be random."""
     missing = sorted(report["missing_keys"])
@@ -108,11 +111,6 @@ def _check_complete(name: str, model: PreTrainedModel, report: dict[str, Any]) -
             f"The model {name!r} has no weights for {missing[0]} and {len(missing) - 1} more of "
             f"{type(model).__name__}: expected the checkpoint of a causal language model."
         )
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -80,7 +80,9 @@ def find(model: PreTrainedModel, value_projection: str | None = None) -> Structu
         _value_projection(layer, f"{stack}.{layer}", block, width, value_projection)
         for layer, block in enumerate(blocks)
     )
-    if len({id(_weight(projection.module)) for projection in projections}) < len(projections):
+    if len({id(getattr(projection.module, "weight", projection.module)) for projection in projections}) < len(
+        projections
+    ):
         raise UnsupportedModelError(
             f"Layers of {stack} share one value projection: an edit of one layer would change the others. "
             "Use a model whose layers have weights of their own."
@@ -159,7 +161,6 @@ def _linear_maps(modules: Iterator[tuple[str, nn.Module]]) -> list[_LinearMap]:
 def _value_projection(layer: int, path: str, block: nn.Module, width: int, wanted: str | None) -> ValueProjection:
     maps = _linear_maps(_position_wise(block))
     chosen = _named(path, block, width, wanted) if wanted is not None else _only_candidate(path, block, width, maps)
-    _check_editable(path, chosen)
     d_model, d_ff = chosen.d_out, chosen.d_in
     made = [(other.d_in, other.d_out) for other in maps if other.module is not chosen.module]
     gated = (d_model, 2 * d_ff) in made or made.count((d_model, d_ff)) > 1
@@ -207,19 +208,6 @@ def _has_experts(block: nn.Module, width: int) -> bool:
 
 def _leads_to(module: nn.Module, width: int) -> bool:
     return any(shape[1] == width for inner in module.children() if (shape := linear_shape(inner)))
-
-
-def _weight(module: nn.Module) -> Tensor:
-    return module.get_parameter("weight")
-
-
-def _check_editable(path: str, found: _LinearMap) -> None:
-    weight = _weight(found.module)
-    if not weight.is_floating_point() or sorted(weight.shape) != sorted((found.d_in, found.d_out)):
-        raise UnsupportedModelError(
-            f"{path}.{found.name} stores {weight.dtype} {tuple(weight.shape)}, a packed weight: expected "
-            f"floating-point entries for {found.d_in} → {found.d_out}. Load the model without quantisation."
-        )
 
 
 def _refuse(path: str, block: nn.Module, candidates: list[_LinearMap]) -> NoReturn:

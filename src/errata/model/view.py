@@ -15,6 +15,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from errata.deltas import WeightDelta, fingerprint
 from errata.errors import EditError, UnsupportedModelError
 from errata.model.hooks import capture_inputs, capture_outputs, frozen
+from errata.model.opaque import back_through, bias_of, device_of, why_opaque
+from errata.model.parallel import Ranks, local, ranks_of
 from errata.model.structure import Structure, find
 
 
@@ -65,15 +67,29 @@ class ModelView:
             raise UnsupportedModelError(f"Layers of different width ({sorted(widths)}) are not supported yet.")
         return widths.pop()
 
+    @cached_property
+    def ranks(self) -> Ranks:
+        """The processes that share this model's neurons: one, unless tensor parallelism splits them."""
+        first = self.structure.projections[0]
+        if self._hidden(0):
+            return Ranks(range(self.d_ff), self.d_ff)
+        return ranks_of(first.name, self.parameter(0), 0 if first.transposed else 1)
+
+    @property
+    def neurons(self) -> range:
+        """Indices of the neurons that this process holds: all d_ff of them, unless tensor parallelism splits them."""
+        return self.ranks.own
+
     @property
     def device(self) -> torch.device:
-        """Where the first value projection lives."""
-        return self.parameter(0).device
+        """Where the first value projection computes."""
+        return device_of(self.projection(0))
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the value projections."""
-        return self.parameter(0).dtype
+        """The dtype of the value projections, or what the model computes in where theirs is packed."""
+        stored = self.parameter(0).dtype
+        return stored if stored.is_floating_point and stored.itemsize >= 2 else self.model.dtype
 
     def projection(self, layer: int) -> nn.Module:
         """The value projection's module."""
@@ -83,15 +99,53 @@ class ModelView:
         """The value projection's weight as the model stores it."""
         return self.projection(layer).get_parameter("weight")
 
-    def weight(self, layer: int) -> Float[Tensor, "d_model d_ff"]:
-        """W of one layer, a view in canonical orientation."""
-        stored = self.parameter(layer).detach()
-        return stored.T if self.structure.projections[layer].transposed else stored
+    def weight(self, layer: int) -> Float[Tensor, "d_model own"]:
+        """W of one layer, a view in canonical orientation: the columns of this process's `neurons`.
 
-    def pull_back(self, layer: int, slopes: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows d_ff"]:
-        """Wᵀ ∂f/∂v = ∂f/∂k of every row."""
+        Raises UnsupportedModelError for a weight that cannot be read as a matrix: packed, or offloaded.
+        """
+        projection, hidden = self.structure.projections[layer], self._hidden(layer)
+        if hidden is not None:
+            raise UnsupportedModelError(
+                f"{projection.name} {hidden}: expected floating-point entries of W. Facts can be located in this "
+                "model, but not edited: load it whole on its device and without quantisation for that."
+            )
+        stored = local(self.parameter(layer).detach())
+        return stored.T if projection.transposed else stored
+
+    def _hidden(self, layer: int) -> str | None:
+        projection = self.structure.projections[layer]
+        return why_opaque(projection.module, projection.d_ff, projection.d_model)
+
+    def bias(self, layer: int) -> Float[Tensor, " d_model"] | None:
+        """b of one layer's v = W k + b."""
+        return bias_of(self.projection(layer), self._keys(layer, 1))
+
+    def _keys(self, layer: int, rows: int) -> Float[Tensor, "rows own"]:
+        """Any keys that a layer's module takes."""
+        return torch.ones(rows, len(self.neurons), device=device_of(self.projection(layer)), dtype=self.dtype)
+
+    def pull_back(self, layer: int, slopes: Float[Tensor, "rows d_model"]) -> Float[Tensor, "rows own"]:
+        """Wᵀ ∂f/∂v = ∂f/∂k of every row; through the module itself where W cannot be read."""
+        if self._hidden(layer):
+            return back_through(self.projection(layer), slopes, self._keys(layer, len(slopes)))
         weight = self.weight(layer)
         return slopes.to(weight.device) @ weight.to(slopes.dtype)
+
+    @property
+    def editable(self) -> bool:
+        """Whether edits can be made: every W can be read, and this process holds all of it."""
+        return self.ranks.count == 1 and not any(self._hidden(layer) for layer in range(self.n_layers))
+
+    def require_editable(self) -> None:
+        """Raise UnsupportedModelError where an edit cannot be made: packed, offloaded or divided weights."""
+        for layer in range(self.n_layers):
+            self.weight(layer)
+        if self.ranks.count > 1:
+            raise UnsupportedModelError(
+                f"The neurons of {self.name} are divided between {self.ranks.count} processes: expected all of them in "
+                "one. Facts can be located in this model, but not edited: load it without tensor_parallel for that."
+            )
 
     def base_weight(self, layer: int) -> Float[Tensor, "d_model d_ff"]:
         """W of one layer as it was before anything was written to it."""
@@ -101,7 +155,8 @@ class ModelView:
         return stored.T if self.structure.projections[layer].transposed else stored
 
     def layer_fingerprint(self, layer: int) -> str:
-        """Fingerprint of a layer's unedited weight, as the model stores it."""
+        """Fingerprint of a layer's unedited weight, as the model stores it; raises where that cannot be edited."""
+        self.require_editable()
         return fingerprint(self._base.get(layer, self.parameter(layer)))
 
     def model_fingerprint(self) -> str:
@@ -125,6 +180,7 @@ class ModelView:
     @torch.no_grad()
     def write(self, layer: int, weight: Float[Tensor, "d_model d_ff"]) -> None:
         """Overwrite W of one layer; its first unedited value is remembered. Only ledger and `applied` call this."""
+        self.require_editable()
         stored = self.parameter(layer)
         if tuple(weight.shape) != tuple(self.weight(layer).shape):
             raise EditError(f"Layer {layer} holds {tuple(self.weight(layer).shape)}, not {tuple(weight.shape)}.")
@@ -146,6 +202,7 @@ class ModelView:
         The deltas of a layer are summed in order and rounded once. Raises EditError, with nothing written, when a delta
         was made for another model.
         """
+        self.require_editable()
         by_layer: dict[int, list[WeightDelta]] = {}
         for delta in deltas:
             self._check(delta)
@@ -171,7 +228,10 @@ class ModelView:
 
     @torch.no_grad()
     def self_test(self, text: str = "The capital of France is Paris") -> list[float]:
-        """Per layer, the largest |W k + b − output| relative to the largest output: the memories are what they seem."""
+        """Per layer, the largest |W k + b − output| relative to the largest output: the memories are what they seem.
+
+        Where W cannot be read, v · v is compared with k · Wᵀv.
+        """
         inputs = self.tokenizer(text, return_tensors="pt").to(self.device)
         modules = [projection.module for projection in self.structure.projections]
         with frozen(self.model), capture_inputs(modules) as keys, capture_outputs(modules) as values:
@@ -184,9 +244,15 @@ class ModelView:
             raise UnsupportedModelError(
                 f"{name} took no part in a forward pass: name the map that did with value_projection='…'."
             )
-        bias = getattr(self.projection(layer), "bias", None)
-        found = keys[layer].double() @ self.weight(layer).double().T + (0 if bias is None else bias.detach().double())
-        expected = values[layer].double()
+        bias = self.bias(layer)
+        made = values[layer].flatten(0, -2) - (0 if bias is None else bias)
+        own = self.ranks.part(keys[layer].flatten(0, -2))
+        if self._hidden(layer):  # Wᵀ is W's adjoint: v · v = k · Wᵀv
+            found = (own.double() * self.pull_back(layer, made).double()).sum(-1)
+            expected = made.double().square().sum(-1)
+        else:
+            found = self.ranks.total(own.double() @ self.weight(layer).double().T)
+            expected = made.double()
         return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
 
 

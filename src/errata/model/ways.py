@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from errata.model.growth import Prompts, Way, grow
 from errata.model.head import vocabulary_size
 from errata.model.hooks import capture_outputs, first_tensor, frozen, with_first
+from errata.model.opaque import no_gradient
 from errata.model.prefix import keeps_keys, read_prefixes
 from errata.model.scoring import OBJECTIVES
 from errata.model.view import ModelView
@@ -48,15 +49,35 @@ def _try_out(view: ModelView) -> Way:
     rows = [[(7 * i + 3 * j + 1) % vocabulary for i in range(length)] for j, length in enumerate((4, 7))]
     with frozen(view.model):
         whole = Way(cached=False, shared=False, padded=False, behind=_adds(view, rows[1]))
+        with _gradients_come_back(view.model):
+            expected = [_slopes(view, [row], whole) for row in rows]
         if not keeps_keys(view):
             return whole
-        expected = [_slopes(view, [row], whole) for row in rows]
         for shared in (True, False):
             for padded in (True, False):
                 way = replace(whole, cached=True, shared=shared, padded=padded)
                 if _agrees(view, rows, way, expected):
                     return way
     return whole
+
+
+@contextmanager
+def _gradients_come_back(model: nn.Module) -> Generator[None, None, None]:
+    """Inside, UnsupportedModelError is raised by a module that cuts the graph: a residual stream would hide that."""
+
+    def check(name: str) -> Any:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            goes_in = any(isinstance(part, Tensor) and part.requires_grad for part in inputs)
+            if goes_in and isinstance(output, Tensor) and not output.requires_grad:
+                raise no_gradient(f"{name} ({type(module).__name__})")
+
+        return hook
+
+    with ExitStack() as stack:
+        for name, module in model.named_modules():
+            if next(module.children(), None) is None:
+                stack.callback(module.register_forward_hook(check(name)).remove)
+        yield
 
 
 def _agrees(view: ModelView, rows: list[list[int]], way: Way, expected: list[Tensor]) -> bool:
