@@ -13,16 +13,18 @@ from torch import Tensor
 from errata import ModelView
 from errata.localizers._paths import path_scores
 from errata.localizers._quadrature import quadrature
+from errata.localizers.knowledge_neurons import DEFAULTS
 from errata.model.scoring import OBJECTIVES
 
 PROBABILITY = OBJECTIVES["probability"]
+DEFAULT = DEFAULTS["gauss-legendre"]
 PUBLISHED = ("riemann-right", 20)
 REFERENCE = ("gauss-legendre", 300)
 TABULATED, MOST = 8, 20  # Gauss–Legendre points: up to here in every table, and the most that are tried
 
 
 def integration_errors(view: ModelView, prompts: Prompts) -> dict[str, Any]:
-    """Errors of the published scheme and of 1, 2, … Gauss–Legendre points, and how few of these are as good.
+    """Errors of the published scheme, of the default and of 1, 2, … Gauss–Legendre points; how few are as good.
 
     error: largest |score − reference| of any layer and neuron, as a share of the prompt's largest |reference|;
     gap: largest |Σ scores − change| of any layer, as a share of the prompt's largest change.
@@ -31,6 +33,8 @@ def integration_errors(view: ModelView, prompts: Prompts) -> dict[str, Any]:
     nodes = quadrature(*PUBLISHED)
     plain = torch.stack([plain_scores(view, *prompt, nodes) for prompt in _pairs(prompts)])
     published = _errors(plain, *exact)
+    rule = quadrature("gauss-legendre", DEFAULT[0])
+    default = path_scores(view, prompts.rows, prompts.targets, rule, PROBABILITY, tolerance=DEFAULT[1])
     gauss: dict[int, dict[str, Any]] = {}
     enough = None
     for points in range(1, MOST + 1):
@@ -49,6 +53,7 @@ def integration_errors(view: ModelView, prompts: Prompts) -> dict[str, Any]:
         "reference": {"rule": REFERENCE[0], "points": REFERENCE[1], "dtype": "float64"},
         "mean_change": float(exact[1].mean()),
         "published": {"rule": PUBLISHED[0], "points": PUBLISHED[1], **published},
+        "default": {"points": DEFAULT[0], "tolerance": DEFAULT[1], **_errors(default.scores, *exact)},
         "gauss_legendre": gauss,
         "gauss_points_as_good_on_every_prompt": enough,
     }

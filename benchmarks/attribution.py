@@ -211,7 +211,7 @@ def main() -> None:
         print(json.dumps(measure_memory(name, scheme, int(budget), options.seed)))
         return
     if options.table:
-        print(tables(json.loads(options.out.read_text())))
+        print(*tables(json.loads(options.out.read_text())).values(), sep="\n\n")
         return
     if options.device == "cuda" and not torch.cuda.is_available():
         print("attribution.py --device cuda: this machine has no CUDA device; nothing was measured.", file=sys.stderr)
@@ -234,7 +234,7 @@ def main() -> None:
     }
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     checkpoint.path.unlink(missing_ok=True)
-    print(tables(result))
+    print(*tables(result).values(), sep="\n\n")
 
 
 def arguments() -> list[str]:
