@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,15 @@ def test_every_field_name_in_the_glossary_exists() -> None:
     names = [name for row in rows if "†" not in row for name in re.findall(r"`(\w+)`", row)]
     assert names
     assert [name for name in names if not re.search(rf"\b{name}\b", source)] == []
+
+
+def test_tables_of_attribution_are_those_of_the_result_file() -> None:
+    """Between `<!-- name -->` and `<!-- /name -->` stands what the benchmark's --table prints."""
+    from benchmarks._attribution_table import tables
+
+    page = (ROOT / "docs/attribution.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/attribution.json").read_text(encoding="utf-8"))
+    for name, table in tables(result).items():
+        shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
+        assert shown is not None
+        assert shown[1] == table

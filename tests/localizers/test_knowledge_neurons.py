@@ -6,13 +6,13 @@ import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast
 
-from errata import Fact, ModelView, localizer
-from errata.errors import InputError, TokenError
+from errata import Fact, ModelView, load, localizer
+from errata.errors import InputError, TokenError, UnsupportedModelError
 from errata.localizers._paths import path_scores
 from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
 from errata.model.hooks import change_input, count_hooks
-from errata.model.scoring import OBJECTIVES
+from errata.model.scoring import OBJECTIVES, generate
 from errata.model.tokens import encode
 from tests.tiny import ARCHITECTURES, randomize, tiny
 
@@ -212,3 +212,16 @@ def test_an_encoder_needs_an_answer_of_one_token(bert):
         localizer("knowledge_neurons").attribute(bert, [Fact("France", "The capital of {} is", answer="Paris Rome")])
     with pytest.raises(InputError, match="2 masks"):
         localizer("knowledge_neurons").attribute(bert, [Fact("France", "[MASK] {} [MASK]", answer="Paris")])
+
+
+def test_an_encoder_is_loaded_from_its_folder_and_writes_no_text(bert, tmp_path):
+    folder = tmp_path / "saved"
+    bert.model.save_pretrained(folder)
+    bert.tokenizer.save_pretrained(folder)
+    view = load(str(folder))
+    assert type(view.model) is BertForMaskedLM
+    fact = Fact("France", "The capital of {} is", answer="Paris")
+    found, expected = (localizer("knowledge_neurons").attribute(each, [fact])[0] for each in (view, bert))
+    assert torch.equal(found.scores, expected.scores)
+    with pytest.raises(UnsupportedModelError, match="writes no text"):
+        generate(view, ["The capital of France is"])

@@ -1,12 +1,15 @@
 """Growing passes: every way a row may travel gives the numbers of the plain equations, on eleven architectures."""
 
+import math
 from dataclasses import replace
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, Gemma2Config
+import transformers
+from transformers import AutoModelForCausalLM
 
-from errata import ModelView
+from errata import Fact, ModelView, localizer
+from errata.errors import UnsupportedModelError
 from errata.localizers._paths import path_scores
 from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
@@ -84,17 +87,70 @@ def test_a_short_cut_that_does_not_hold_is_not_taken(monkeypatch):
     assert ways.way_of(view).cached
 
 
-def test_a_capped_head_runs_as_the_model_wrote_it():
-    """Gemma 2 caps logits and attention scores."""
-    config = Gemma2Config(
-        vocab_size=384, hidden_size=D_MODEL, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, sliding_window=4, final_logit_softcapping=2.0, attn_logit_softcapping=3.0,
-    )  # fmt: skip
-    view = ModelView(randomize(AutoModelForCausalLM.from_config(config)).eval(), tiny_tokenizer(), name="tiny-gemma2")
-    fast = path_scores(view, ROWS, TARGETS, quadrature("gauss-legendre", 3), PROBABILITY)
-    plain = plain_scores(view, ROWS, TARGETS, quadrature("gauss-legendre", 3), PROBABILITY)
-    assert view.memo["plain head"] is False
+LIKE_LLAMA = {
+    "vocab_size": 384, "hidden_size": D_MODEL, "intermediate_size": 64, "num_hidden_layers": 3,
+    "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 128, "pad_token_id": None,
+}  # fmt: skip
+SMALL = {"vocab_size": 384, "hidden_size": D_MODEL, "num_hidden_layers": 3, "num_attention_heads": 4}
+OTHERS = {
+    "Cohere": {**LIKE_LLAMA, "eos_token_id": 0},  # parallel blocks, scaled logits
+    "Falcon": {**SMALL, "ffn_hidden_size": 64, "alibi": True},  # adds to an output in place
+    "GPTNeo": {
+        "vocab_size": 384, "hidden_size": D_MODEL, "intermediate_size": 64, "num_layers": 2, "num_heads": 4,
+        "attention_types": [[["global", "local"], 1]], "window_size": 4,
+    },
+    # capped logits and attention scores, norms behind, windows
+    "Gemma2": {
+        **LIKE_LLAMA, "head_dim": 8, "sliding_window": 4, "final_logit_softcapping": 2.0, "attn_logit_softcapping": 3.0,
+    },
+    "Glm4": {**LIKE_LLAMA, "head_dim": 8, "eos_token_id": 0},
+    "Granite": {**LIKE_LLAMA, "logits_scaling": 3.0, "residual_multiplier": 0.5},
+    # convolutions keep no keys
+    "Lfm2": {
+        **LIKE_LLAMA, "block_auto_adjust_ff_dim": False, "layer_types": ["conv", "full_attention", "conv"],
+        "full_attn_idxs": [1],
+    },
+    "Mpt": {"vocab_size": 384, "d_model": D_MODEL, "n_layers": 3, "n_heads": 4},  # one bias for all prompts
+    "Olmo3": {**LIKE_LLAMA, "sliding_window": 4, "eos_token_id": 0},
+    "StableLm": LIKE_LLAMA,
+    "Starcoder2": {**LIKE_LLAMA, "sliding_window": 4, "bos_token_id": 0, "eos_token_id": 0},
+}  # fmt: skip
+
+
+def other(name, **settings):
+    config = getattr(transformers, f"{name}Config")(**settings)
+    return ModelView(randomize(AutoModelForCausalLM.from_config(config)).eval(), tiny_tokenizer(), name=name)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_architectures_score_as_the_plain_equations_say(name):
+    view = other(name, **OTHERS[name])
+    fast = path_scores(view, ROWS, TARGETS, quadrature("riemann-right", 3), PROBABILITY)
+    plain = plain_scores(view, ROWS, TARGETS, quadrature("riemann-right", 3), PROBABILITY)
     assert furthest(fast.scores, plain.scores) < 1e-5
+    assert furthest(fast.change, plain.change) < 1e-5
+
+
+def test_what_is_found_out_about_them():
+    ways = {name: way_of(other(name, **OTHERS[name])) for name in ("Lfm2", "Mpt", "Gemma2")}
+    assert not ways["Lfm2"].cached
+    assert ways["Mpt"].common
+    assert ways["Gemma2"].shared
+    assert not any(ways["Gemma2"].behind)
+    capped = other("Gemma2", **OTHERS["Gemma2"])
+    path_scores(capped, ROWS[:1], TARGETS[:1], quadrature("gauss-legendre", 2), PROBABILITY)
+    assert capped.memo["plain head"] is False
+
+
+def test_a_model_that_no_growing_pass_suits_gets_the_plain_one(monkeypatch):
+    view, fact = tiny("llama"), Fact("France", "The capital of {} is", answer="Paris")
+    expected = localizer("knowledge_neurons", algorithm="plain").attribute(view, [fact])[0]
+    monkeypatch.setattr("errata.model.ways._agrees", lambda *_args: False)
+    assert way_of(view) is None
+    found = localizer("knowledge_neurons", tolerance=math.inf).attribute(view, [fact])[0]
+    assert torch.equal(found.scores, expected.scores)
+    with pytest.raises(UnsupportedModelError, match="plain"):
+        path_scores(view, ROWS, TARGETS, quadrature("gauss-legendre", 2), PROBABILITY)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])

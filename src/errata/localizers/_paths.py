@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from errata.errors import UnsupportedModelError
 from errata.localizers._quadrature import Rule
 from errata.localizers._schedule import schedule
 from errata.model.growth import Grown, Prompts, Way, grow
@@ -61,6 +62,8 @@ def path_scores(
     the prompt's largest change in any layer; `at` the position predicted from, the last by default.
     """
     way = way_of(view)
+    if way is None:
+        raise UnsupportedModelError(f"No growing pass gives the numbers of {view.name}: take the plain algorithm.")
     exact = torch.promote_types(view.dtype, torch.float32)
     scores = torch.zeros(len(rows), view.n_layers, len(view.neurons), dtype=exact)
     change = torch.zeros(len(rows), view.n_layers, dtype=exact)
@@ -100,8 +103,9 @@ class _Paths:
         self, view: ModelView, prompts: Prompts, rule: Rule, objective: Objective, way: Way, parts: int
     ) -> None:
         self.view, self.prompts, self.rule = view, prompts, rule
-        self.objective, self.way, self.parts = objective, way, parts
+        self.objective, self.way = objective, way
         nodes, weights = rule
+        self.most = math.ceil((len(nodes) + 1) / parts)  # points of a layer that memory holds in one pass
         inner = nodes < 1  # at α = 1 nothing is changed: all layers share the prompts' own row
         zero = nodes.new_zeros(1, len(prompts.ids))
         points = nodes[inner][:, None].expand(-1, len(prompts.ids))
@@ -121,10 +125,11 @@ class _Paths:
 
     def _evaluate(self, prompts: Prompts, alphas: Sequence[Tensor], with_trunk: bool = False) -> Grown:
         """One pass, or several where memory holds only some of the points."""
-        pieces = [points.tensor_split(self.parts) for points in alphas]
+        count = math.ceil(max(map(len, alphas)) / self.most)
+        pieces = [points.tensor_split(count) for points in alphas]
         passes = [
             grow(self.view, prompts, [piece[at] for piece in pieces], self.objective, self.way, with_trunk and at == 0)
-            for at in range(self.parts)
+            for at in range(count)
         ]
         first = passes[0]
         return Grown(

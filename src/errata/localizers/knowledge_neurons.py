@@ -30,6 +30,7 @@ from errata.methods import Localizer, settings_of
 from errata.model.jobs import fills_masks, jobs_of
 from errata.model.scoring import answer_of, generate, objective
 from errata.model.view import ModelView
+from errata.model.ways import way_of
 from errata.neurons import Attribution, NeuronSet
 
 # By rule: points a layer, and the completeness gap above which points are added.
@@ -46,7 +47,8 @@ class KnowledgeNeurons(Localizer):
                  where it is larger. By default 0.01 for gauss-legendre; inf adds none, and nor does riemann-right
     `threshold`  t, share of the highest score a neuron must reach (Dai: 0.2; LAND: 0.3 GPT-2, 0.2 Llama)
     `objective`  probability (the papers) or log_probability, in nats
-    `algorithm`  growing (one forward, one backward) or plain (straight from the equations, for comparison)
+    `algorithm`  growing (one forward, one backward) or plain (straight from the equations: for comparison, and for a
+                 model in which nothing faster gives the same numbers)
     `memory`     bytes a pass may take; by default 1 GiB, or half of what is free on a GPU
     """
 
@@ -70,7 +72,7 @@ class KnowledgeNeurons(Localizer):
         rule, value = quadrature(self.rule, self._steps), objective(self.objective)
         given = self._answers(view, facts)
         jobs = jobs_of(view, facts, given)
-        if self.algorithm == "plain":
+        if self.algorithm == "plain" or way_of(view) is None:
             found = plain_scores(view, jobs.ids, jobs.targets, rule, value, at=jobs.at)
         else:
             found = path_scores(view, jobs.ids, jobs.targets, rule, value, self.memory, self._tolerance, at=jobs.at)

@@ -12,7 +12,7 @@ at hand stands in a `Way` (see errata.model.ways).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +36,7 @@ class Way:
     `cached`  the last token goes on alone, behind kept keys and values
     `shared`  all rows of a prompt read one copy of its keys and values
     `padded`  prompts of different length may go together
+    `common`  names of what blocks get once for all prompts, though its first size is not 1 (a bias for each head)
     `behind`  of each layer: its block adds v to the residual stream and does nothing more to it, so that variants of v
               can join behind the block; elsewhere they join in front of it, and v is changed where it is made
     """
@@ -44,6 +45,7 @@ class Way:
     shared: bool
     padded: bool
     behind: tuple[bool, ...]
+    common: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +99,7 @@ def grow(
     """Run all variants of all layers in one growing forward and one backward pass; without slopes, forward only."""
     count = len(prompts.ids)
     cache = prompts.prefixes.cache(way.shared) if prompts.prefixes else None
-    growth = _Growth(view, prompts.at, alphas, with_trunk, cache)
+    growth = _Growth(view, prompts.at, alphas, with_trunk, cache, way.common)
     with frozen(view.model), torch.set_grad_enabled(with_slopes):
         with _hooked(view, growth, way):
             final = _decode(view, prompts, growth)
@@ -158,6 +160,7 @@ class _Growth:
     alphas: Sequence[Float[Tensor, "_ prompts"]]
     with_trunk: bool
     cache: PrefixCache | None
+    common: frozenset[str]
     owner: Int[Tensor, " rows"] = field(init=False)
     biases: list[Tensor | None] = field(init=False)
     keys: list[Tensor] = field(default_factory=list)
@@ -182,9 +185,9 @@ class _Growth:
             if not behind and len(self.alphas[layer]):
                 hidden = torch.cat([hidden, self._copies(hidden, layer).detach()])
                 self._count(layer)
-            rest = {name: self._spread(value) for name, value in kwargs.items() if name != "hidden_states"}
+            rest = {name: self._spread(name, value) for name, value in kwargs.items() if name != "hidden_states"}
             if args:
-                return (hidden, *(self._spread(value) for value in args[1:])), rest
+                return (hidden, *(self._spread(str(at), value) for at, value in enumerate(args) if at > 0)), rest
             return args, {"hidden_states": hidden, **rest}
 
         return hook
@@ -197,7 +200,7 @@ class _Growth:
             out = flat.view(len(self.owner), -1, flat.shape[-1])  # some models flatten rows and tokens
             keys = inputs[0].view(len(self.owner), -1, inputs[0].shape[-1])
             self.keys.append(self.view.ranks.part(_at(keys[:count], self.place).detach()))
-            true = _at(out[:count], self.place)
+            true = _at(out[:count], self.place).clone()  # some models add to an output in place
             bias = self.biases[layer]
             self.moves.append(true.detach() if bias is None else true.detach() - bias.to(true.device))
             if behind:
@@ -250,15 +253,23 @@ class _Growth:
         index = (torch.arange(len(rows), device=rows.device), self.place.to(rows.device))
         return rows.index_put(index, state) if rows.shape[1] > 1 else state[:, None]
 
-    def _spread(self, value: Any) -> Any:
+    def _spread(self, name: str, value: Any) -> Any:
         """Repeat what is stored per prompt (or per prompt and head) for each of the prompt's rows."""
         if isinstance(value, tuple):
-            return tuple(self._spread(part) for part in value)
-        count = len(self.place)
-        if not isinstance(value, Tensor) or value.ndim == 0 or value.shape[0] == 1 or value.shape[0] % count:
+            return tuple(self._spread(f"{name}.{at}", part) for at, part in enumerate(value))
+        if not isinstance(value, Tensor) or value.ndim == 0 or value.shape[0] == 1 or name in self.common:
             return value
-        grouped = value.reshape(count, -1, *value.shape[1:])
+        grouped = value.reshape(len(self.place), -1, *value.shape[1:])
         return grouped[self.owner.to(value.device)].flatten(0, 1)
+
+
+def first_sizes(named: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """The first size of every tensor among the arguments of a block, tuples opened, by name."""
+    for name, value in named.items():
+        if isinstance(value, tuple):
+            yield from first_sizes({f"{name}.{at}": part for at, part in enumerate(value)})
+        elif isinstance(value, Tensor) and value.ndim > 0:
+            yield name, value.shape[0]
 
 
 def _at(rows: Tensor, place: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
 from errata.errors import ErrataError, InputError
@@ -57,10 +57,13 @@ def load(
     options["trust_remote_code"] = trust_remote_code
     try:
         with _no_loading_bar():
+            config = AutoConfig.from_pretrained(source, **options)
             if tensor_parallel is not None:
-                require_divisible(name, AutoConfig.from_pretrained(source, **options), tensor_parallel)
+                require_divisible(name, config, tensor_parallel)
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            model, report = AutoModelForCausalLM.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  # a pair here
+            fills_masks = any(kind.endswith("ForMaskedLM") for kind in config.architectures or ())
+            kind = AutoModelForMaskedLM if fills_masks else AutoModelForCausalLM
+            model, report = kind.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  # a pair here
                 source,
                 dtype="auto" if dtype is None else DTYPES[dtype],
                 output_loading_info=True,
@@ -109,7 +112,7 @@ def _check_complete(name: str, model: PreTrainedModel, report: dict[str, Any]) -
     if missing:
         raise InputError(
             f"The model {name!r} has no weights for {missing[0]} and {len(missing) - 1} more of "
-            f"{type(model).__name__}: expected the checkpoint of a causal language model."
+            f"{type(model).__name__}: expected the checkpoint of a language model."
         )
 
 

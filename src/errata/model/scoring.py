@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import GenerationConfig
 
-from errata.errors import InputError
+from errata.errors import InputError, UnsupportedModelError
 from errata.model.hooks import frozen
 from errata.model.tokens import Tokens, encode, pad, pad_id, position_arguments
 from errata.model.view import ModelView
@@ -70,6 +70,7 @@ def generate(view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, 
     A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
     penalties, lengths) play no part, except its end tokens.
     """
+    _require_writing(view)
     answers = [""] * len(prompts)
     rows = [_prompt_ids(view, prompt) for prompt in prompts]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -89,6 +90,7 @@ def generate(view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, 
 @torch.no_grad()
 def stream(view: ModelView, prompt: str, max_new_tokens: int = 24) -> Iterator[str]:
     """Continue one prompt greedily, yielding text as it comes, to the model's own end or a line's end."""
+    _require_writing(view)
     ids, new, shown = _prompt_ids(view, prompt), list[int](), ""
     ends = _end_tokens(view)
     cache, fresh = None, list(ids)
@@ -111,6 +113,13 @@ def stream(view: ModelView, prompt: str, max_new_tokens: int = 24) -> Iterator[s
 
 # What a tokenizer writes for bytes that are not yet, or never will be, a character.
 UNFINISHED = "\ufffd"
+
+
+def _require_writing(view: ModelView) -> None:
+    if not view.model.can_generate():
+        raise UnsupportedModelError(
+            f"{view.name} fills masks and writes no text: ask, edit and compare with a causal language model."
+        )
 
 
 def _prompt_ids(view: ModelView, prompt: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from errata.model.growth import Prompts, Way, grow
+from errata.model.growth import Prompts, Way, first_sizes, grow
 from errata.model.head import vocabulary_size
 from errata.model.hooks import capture_outputs, first_tensor, frozen, with_first
 from errata.model.opaque import no_gradient
@@ -22,11 +22,11 @@ from errata.model.view import ModelView
 TOLERANCE = 3000.0
 
 
-def way_of(view: ModelView) -> Way:
-    """The fastest way that gives this model's own numbers; tried out once and remembered with the view."""
+def way_of(view: ModelView) -> Way | None:
+    """The fastest way that gives this model's own numbers, or None; tried out once and remembered with the view."""
     if "way" not in view.memo:
         view.memo["way"] = _try_out(view)
-    return cast(Way, view.memo["way"])
+    return cast(Way | None, view.memo["way"])
 
 
 def prompts_of(
@@ -44,21 +44,67 @@ def prompts_of(
     return Prompts(torch.tensor([list(row) for row in rows], device=view.device), place, wanted)
 
 
-def _try_out(view: ModelView) -> Way:
+def _try_out(view: ModelView) -> Way | None:
     vocabulary = vocabulary_size(view)
     rows = [[(7 * i + 3 * j + 1) % vocabulary for i in range(length)] for j, length in enumerate((4, 7))]
     with frozen(view.model):
-        whole = Way(cached=False, shared=False, padded=False, behind=_adds(view, rows[1]))
         with _gradients_come_back(view.model):
-            expected = [_slopes(view, [row], whole) for row in rows]
-        if not keeps_keys(view):
-            return whole
-        for shared in (True, False):
-            for padded in (True, False):
-                way = replace(whole, cached=True, shared=shared, padded=padded)
-                if _agrees(view, rows, way, expected):
-                    return way
-    return whole
+            expected = [_plain_slopes(view, row) for row in rows]
+        added, common = _adds(view, rows[1]), _common(view, rows[0])
+        whole = Way(cached=False, shared=False, padded=False, behind=added, common=common)
+        ways = [whole]
+        if keeps_keys(view):
+            kinds = [(shared, padded) for shared in (True, False) for padded in (True, False)]
+            ways[:0] = [replace(whole, cached=True, shared=shared, padded=padded) for shared, padded in kinds]
+        return next((way for way in ways if _agrees(view, rows, way, expected)), None)
+
+
+def _plain_slopes(view: ModelView, row: list[int]) -> Tensor:
+    """∂ log p/∂v at α = ½ of all layers `[1, layers, d_model]`: an ordinary batch, row l of it changed in layer l."""
+    ids = torch.tensor([row] * view.n_layers, device=view.device)
+    leaves: list[Tensor] = []
+
+    def halve(layer: int) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+            flat = first_tensor(output)
+            out = flat.view(len(ids), -1, view.d_model).clone()
+            bias = view.bias(layer)
+            half = out[layer, -1].detach() / 2
+            leaves.append((half if bias is None else half + bias.to(half) / 2).requires_grad_())
+            out[layer, -1] = leaves[layer]
+            return with_first(output, out.view(flat.shape))
+
+        return hook
+
+    with ExitStack() as stack, torch.enable_grad():
+        for projection in view.structure.projections:
+            stack.callback(projection.module.register_forward_hook(halve(projection.layer)).remove)
+        logits = view.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1]
+        found = torch.autograd.grad((logits.float().log_softmax(-1)[:, 1]).sum(), leaves)
+    return torch.stack([slope.float().cpu() for slope in view.ranks.agreed(list(found))])[None]
+
+
+@torch.no_grad()
+def _common(view: ModelView, row: list[int]) -> frozenset[str]:
+    """Names of what blocks get once for all prompts: its first size is above 1, the same for two prompts and three."""
+    sizes: list[dict[str, int]] = []
+
+    def note(_block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        named = {name: value for name, value in kwargs.items() if name != "hidden_states"}
+        sizes.append(dict(first_sizes({**{str(at): value for at, value in enumerate(args)}, **named})))
+
+    for count in (2, 3):
+        ids = torch.tensor([row] * count, device=view.device)
+        # A mask that hides nothing may be left out.
+        mask = torch.ones_like(ids)
+        mask[0, 0] = 0
+        handle = view.structure.blocks[0].register_forward_pre_hook(note, with_kwargs=True)
+        try:
+            view.model(input_ids=ids, attention_mask=mask, use_cache=False)
+        finally:
+            handle.remove()
+    two, three = sizes
+    return frozenset(name for name, size in two.items() if size > 1 and three.get(name) == size)
 
 
 @contextmanager
