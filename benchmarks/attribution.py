@@ -122,9 +122,8 @@ def growth_of(name: str, seed: int) -> list[dict[str, Any]]:
 
 def grid_cell(length: int) -> Cell:
     """Everything at one length; what takes minutes runs once."""
-    few = 3 if length <= 16 else 1
-    runs = Runs(batch=1, plain=few, captum=few)
-    return Cell(length, (PUBLISHED, SIX), (PUBLISHED, SIX), (PUBLISHED, SIX), BATCHES, runs)
+    few, rivals = (3, (PUBLISHED, SIX)) if length <= 16 else (1, (PUBLISHED,))
+    return Cell(length, (PUBLISHED, SIX), rivals, rivals, BATCHES, Runs(batch=1, plain=few, captum=few))
 
 
 def run_cpu(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -140,8 +139,8 @@ def run_cpu(options: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, An
     headline = Cell(HEADLINE_TOKENS, rules, (PUBLISHED,), (PUBLISHED,), BATCHES, Runs(plain=5))
     rows = checkpoint.once(f"{main} {HEADLINE_TOKENS}", partial(cell_of, main, headline, seed))
     growth = checkpoint.once(f"{main} growth", partial(growth_of, main, seed))
-    for name in () if options.quick else options.shapes:
-        for length in options.lengths:
+    for length in () if options.quick else options.lengths:
+        for name in options.shapes:
             rows += checkpoint.once(f"{name} {length}", partial(cell_of, name, grid_cell(length), seed))
     memory = [
         checkpoint.once(f"memory {scheme} {budget}", partial(memory_of, main, seed, budget, scheme))
