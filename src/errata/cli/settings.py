@@ -41,7 +41,7 @@ def _settings(package: str, name: str, pairs: Sequence[str]) -> dict[str, Any]:
             _known(parts, inner, key)
             found[key] = replace(default, **{inner: _value(path, text, getattr(default, inner))})
         else:
-            found[key] = _value(path, text, default)
+            found[key] = _value(path, text, _example(entry) if default is None else default)
     return found
 
 
@@ -59,6 +59,13 @@ def _default(entry: Field[Any]) -> Any:
     return None if entry.default_factory is MISSING else entry.default_factory()
 
 
+def _example(entry: Field[Any]) -> Any:
+    """A value of the kind that a setting without a default may have, by its annotation (`int | None`)."""
+    examples = {"int": 0, "float": 0.0, "str": "", "bool": False}
+    kinds = [kind for kind in str(entry.type).split(" | ") if kind in examples]
+    return examples[kinds[0]] if len(kinds) == 1 else None
+
+
 def _value(path: str, text: str, default: Any) -> Any:
     """The value as JSON, or as plain text; it must be of the default's kind."""
     if isinstance(default, Localizer):
@@ -69,8 +76,9 @@ def _value(path: str, text: str, default: Any) -> Any:
         value = text
     if isinstance(value, list) and isinstance(default, tuple):
         return tuple(cast(list[Any], value))
-    if isinstance(default, float) and type(value) is int:
+    if isinstance(default, float) and (type(value) is int or value in ("inf", "Infinity")):
         return float(value)
     if default is not None and value is not None and type(value) is not type(default):
-        raise InputError(f"The setting {path}={text} is not like its default {default!r}: give the same kind of value.")
+        kind = type(default).__name__
+        raise InputError(f"The setting {path}={text} is not of the kind {kind}: give the same kind of value.")
     return value
