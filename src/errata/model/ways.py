@@ -63,12 +63,13 @@ def _plain_slopes(view: ModelView, row: list[int]) -> Tensor:
     """∂ log p/∂v at α = ½ of all layers `[1, layers, d_model]`: an ordinary batch, row l of it changed in layer l."""
     ids = torch.tensor([row] * view.n_layers, device=view.device)
     leaves: list[Tensor] = []
+    biases = [view.bias(layer) for layer in range(view.n_layers)]
 
     def halve(layer: int) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
             flat = first_tensor(output)
             out = flat.view(len(ids), -1, view.d_model).clone()
-            bias = view.bias(layer)
+            bias = biases[layer]
             half = out[layer, -1].detach() / 2
             leaves.append((half if bias is None else half + bias.to(half) / 2).requires_grad_())
             out[layer, -1] = leaves[layer]
