@@ -70,6 +70,14 @@ def title(process: int) -> str:
         return ""
 
 
+def runs_on(process: int) -> bool:
+    """Whether a process has not ended; one that only waits for its parent to hear of it has."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def kill(process: int) -> None:
     """SIGKILL: no process can prepare for it."""
     os.kill(process, signal.SIGKILL)

@@ -18,7 +18,7 @@ from errata.bulk.local import Local
 from errata.bulk.torchrun import Torchrun
 from errata.datasets import pocket
 from tests.bulk.conftest import Write, files, rows
-from tests.bulk.processes import COMMAND, TORCHRUN, descendants, finish, kill, shards, start, title, until
+from tests.bulk.processes import COMMAND, TORCHRUN, descendants, finish, kill, runs_on, shards, start, title, until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's manner")
 
@@ -83,7 +83,7 @@ def test_a_pool_ends_with_its_parent_and_its_shards_stay(folder: str, write: Wri
     kill(process.pid)
     process.communicate()
     assert len(workers) >= 2
-    until(lambda: not any("spawn_main" in title(worker) for worker in workers), 30)
+    until(lambda: not any(runs_on(worker) for worker in workers), 30)
     assert 0 < shards(out) < FEW
     quick = errata.localizer("knowledge_neurons", steps=6)
     for place, executor in ((out, Local(1)), (tmp_path / "whole", Local(1))):

@@ -66,6 +66,21 @@ def test_leftovers_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
     sweep(tmp_path / "not there")
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in Linux's manner")
+def test_a_process_that_ended_and_was_not_waited_for_is_dead(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    path = tmp_path / f".shard.{platform.node()}.{child}.tmp"
+    path.write_bytes(b"")
+    try:
+        sweep(tmp_path)
+        assert not path.exists()
+    finally:
+        os.waitpid(child, 0)
+
+
 def test_a_temporary_file_may_vanish_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / f".shard.{platform.node()}.1.tmp"
     path.write_bytes(b"")

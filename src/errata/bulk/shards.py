@@ -71,4 +71,13 @@ def _alive(process: int) -> bool:
         return False
     except OSError:  # another user's
         return True
-    return True
+    return not _ended(process)
+
+
+def _ended(process: int) -> bool:
+    """Whether a process has ended and only waits for its parent to hear of it, as orphans do where no init reaps."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):  # no Linux, or gone since
+        return False
+    return state in "ZX"
