@@ -2,33 +2,19 @@
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
-import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, GPT2TokenizerFast, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from tests.shared import shared
 from tests.tiny import TEXT, tiny_tokenizer
 
-SHARED = Path(__file__).parents[3] / "shared"
 LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+"
 )
-
-
-def shared(path: str) -> Path:
-    """A file of ../shared; without it the test is skipped, except where the environment is complete (CI)."""
-    found = SHARED / path
-    if not found.exists():
-        message = f"../shared/{path} is not there: the tests with the real tokenizers need it"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
 
 
 def _gpt2() -> PreTrainedTokenizerBase:

@@ -21,7 +21,8 @@ from errata.model.scoring import (
 )
 from errata.model.tokens import Tokens, encode, pad, pad_id, position_arguments
 from errata.model.view import ModelView
-from tests.model.families import family, shared
+from tests.model.families import family
+from tests.shared import shared
 from tests.tiny import ARCHITECTURES, tiny
 
 MODELS = (*ARCHITECTURES, "stories260K")
