@@ -6,6 +6,7 @@ ErrataError                   one sentence: what was expected, what was found, w
 ├── UnsupportedModelError     a model whose value projections cannot be found or edited
 ├── EditError                 an edit that could not be computed, or that touched what it must not
 ├── BulkError                 a bulk run that could not go on; what is done is kept
+├── TrainingError             a detector's training that went astray
 ├── MissingPackageError       an optional package that is not installed
 └── LedgerError               a ledger that cannot be opened or changed
     ├── ConflictError         an edit of a subject and relation that an applied edit already changes
@@ -40,6 +41,12 @@ class EditError(ErrataError):
 
 class BulkError(ErrataError):
     """A bulk run that could not go on; the shards that are done are kept."""
+
+    exit_code = 1
+
+
+class TrainingError(ErrataError):
+    """A training that went astray; what it had written before is kept."""
 
     exit_code = 1
 

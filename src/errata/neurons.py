@@ -50,6 +50,11 @@ class NeuronSet:
         return cls._from_mask(chosen, gap)
 
     @classmethod
+    def at_least(cls, scores: Float[Tensor, "layers d_ff"], value: float, gap: float | None = None) -> NeuronSet:
+        """Keep the neurons whose score is `value` or more; raises InputError for scores that are not finite."""
+        return cls._from_mask(_finite(scores) >= value, gap)
+
+    @classmethod
     def top(cls, scores: Float[Tensor, "layers d_ff"], count: int, gap: float | None = None) -> NeuronSet:
         """Keep the `count` neurons with the largest scores; ties go to the lower layer, then the lower index.
 
@@ -152,12 +157,13 @@ class Attribution:
     """Scores of one fact over layer × neuron, with what the scores of a layer should add up to.
 
     `scores[l, i]`  attribution of neuron i of layer l, in the objective's unit
-    `change[l]`     f(x) − f(0): the objective with layer l's neurons as they are, less with all of them at zero
+    `change[l]`     f(x) − f(0): the objective with layer l's neurons as they are, less with all of them at zero;
+                    None for scores that are no shares of a change, as a detector's
     `gaps[l]`       |Σ_i scores[l, i] − change[l]|, the completeness gap: the error of the quadrature
     """
 
     scores: Float[Tensor, "layers d_ff"]
-    change: Float[Tensor, " layers"]
+    change: Float[Tensor, " layers"] | None
     neurons: NeuronSet
     method: str
     objective: str
@@ -165,11 +171,13 @@ class Attribution:
     settings: dict[str, object] = field(default_factory=dict)
 
     @property
-    def gaps(self) -> Float[Tensor, " layers"]:
-        """Completeness gap of each layer."""
+    def gaps(self) -> Float[Tensor, " layers"] | None:
+        """Completeness gap of each layer; None where there is nothing to add up to."""
+        if self.change is None:
+            return None
         return (self.scores.double().sum(-1) - self.change.double()).abs().float()
 
     @property
-    def gap(self) -> float:
-        """The largest completeness gap of any layer."""
-        return float(self.gaps.max())
+    def gap(self) -> float | None:
+        """The largest completeness gap of any layer; None where there is nothing to add up to."""
+        return None if self.gaps is None else float(self.gaps.max())

@@ -33,17 +33,26 @@ TENTH = 10
 
 @dataclass(frozen=True, slots=True)
 class PhrasedFact:
-    """One fact with its ten prompts; `{}` stands for the subject in each."""
+    """One fact with its ten prompts, and more to test with where there are any; `{}` stands for the subject in each."""
 
     relation: str
     subject: str
     object: str
     prompts: tuple[str, ...]
+    heldout_prompts: tuple[str, ...] = ()
 
     @property
     def facts(self) -> tuple[Fact, ...]:
         """The fact ten times, each time asked with another prompt."""
-        return tuple(Fact(self.subject, prompt, answer=self.object, relation=self.relation) for prompt in self.prompts)
+        return self._asked(self.prompts)
+
+    @property
+    def heldout(self) -> tuple[Fact, ...]:
+        """The fact in the phrasings that are only tested with."""
+        return self._asked(self.heldout_prompts)
+
+    def _asked(self, prompts: Sequence[str]) -> tuple[Fact, ...]:
+        return tuple(Fact(self.subject, prompt, answer=self.object, relation=self.relation) for prompt in prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +65,12 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation: its ten phrasings and its pairs of subject and object."""
+    """A relation: its ten phrasings, its pairs of subject and object, and phrasings that are only tested with."""
 
     name: str
     phrasings: tuple[Phrasing, ...]
     pairs: tuple[Pair, ...]
+    heldout: tuple[Phrasing, ...] = ()
 
     def __post_init__(self) -> None:
         found = len(phrasings.distinct(self.phrasings))
@@ -73,8 +83,8 @@ class Relation:
     @property
     def facts(self) -> tuple[PhrasedFact, ...]:
         """Every pair as a fact in ten phrasings."""
-        prompts = tuple(phrasing.prompt for phrasing in self.phrasings)
-        return tuple(PhrasedFact(self.name, subject, obj, prompts) for subject, obj in self.pairs)
+        prompts, more = (tuple(row.prompt for row in rows) for rows in (self.phrasings, self.heldout))
+        return tuple(PhrasedFact(self.name, subject, obj, prompts, more) for subject, obj in self.pairs)
 
     def split(self, seed: int = 0) -> Split:
         """Nine parts and one of the facts; see `ParaRel.split`."""
@@ -120,7 +130,7 @@ class ParaRel:
 
 
 def embedded(kind: str = "gelu") -> ParaRel:
-    """The facts of the embedded model `gelu` or `swiglu`, in the ten phrasings it was trained on."""
+    """The facts of the embedded model `gelu` or `swiglu`, in the ten phrasings it was trained on; two more test."""
     trained = corpus.phrasings()
     return ParaRel(
         tuple(
@@ -128,6 +138,7 @@ def embedded(kind: str = "gelu") -> ParaRel:
                 name,
                 tuple(_as_phrasing(name, form) for form in trained[name].train),
                 tuple((row.subject, row.object) for row in rows),
+                tuple(_as_phrasing(name, form) for form in trained[name].heldout),
             )
             for name, rows in pocket.by_relation(pocket.facts(kind)).items()
         )

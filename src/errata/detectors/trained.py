@@ -1,0 +1,78 @@
+"""A trained detector: its weights, how it is asked and read, and where it comes from, in one safetensors file.
+
+Weights are stored in float16, and what is measured is measured with the stored ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from errata.detectors.weights import Weights
+from errata.errors import UNREADABLE, InputError
+from errata.ledger.disk import write_durably
+
+FORMAT = "errata-detector-1"
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A detector of one kind for one model.
+
+    `kind`         land or fact_code
+    `fingerprint`  `ModelView.model_fingerprint` of the model it was trained for
+    `threshold`    t: the share of the highest attribution a neuron of the input must reach
+    `answer`       how the output is read: {"threshold": P}, or {"size": …, "layers": w}
+    `provenance`   the model's name, data, facts, seed, settings, losses, versions
+    """
+
+    kind: str
+    weights: Weights
+    fingerprint: str
+    threshold: float
+    answer: Mapping[str, Any]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | Path) -> None:
+        """Write the detector; the file is there whole or not at all."""
+        header = {
+            "kind": self.kind,
+            "fingerprint": self.fingerprint,
+            "threshold": self.threshold,
+            "answer": dict(self.answer),
+            "provenance": dict(self.provenance),
+        }
+        tensors = {"encode": self.weights.encode.half(), "decode": self.weights.decode.half()}
+        write_durably(Path(path), save(tensors, {"format": FORMAT, "header": json.dumps(header, sort_keys=True)}))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Trained:
+        """Read a detector; raises InputError for anything else."""
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                if metadata.get("format") != FORMAT:
+                    raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
+                header = json.loads(metadata["header"])
+                weights = Weights(file.get_tensor("encode").float(), file.get_tensor("decode").float())
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in (weights.encode, weights.decode)):
+                raise ValueError("its weights are not finite")
+            answer, provenance = dict(header["answer"]), dict(header["provenance"])
+            threshold = float(header["threshold"])
+            return cls(str(header["kind"]), weights, str(header["fingerprint"]), threshold, answer, provenance)
+        except (*UNREADABLE, SafetensorError, InputError) as error:
+            raise InputError(f"{path} is not a detector ({error}): give a file that errata train wrote.") from error
+
+
+def shipped(kind: str, model: str) -> Path | None:
+    """The detector that comes with an embedded model; None for any other."""
+    path = Path(str(files("errata.detectors"))) / "shipped" / f"{model}.{kind}.safetensors"
+    return path if path.is_file() else None

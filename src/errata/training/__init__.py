@@ -1,0 +1,1 @@
+"""Train what localizers need: attributions of a data set, then a detector on them."""

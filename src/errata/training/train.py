@@ -1,0 +1,154 @@
+"""Train a detector on the neurons of a data set's facts, nine tenths of them; the tenth chooses where the answer ends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from errata.datasets.pararel import PhrasedFact
+from errata.detectors import fact_code, land
+from errata.detectors.fitting import fit
+from errata.detectors.strengths import Strengths
+from errata.detectors.trained import Trained
+from errata.detectors.weights import Weights
+from errata.errors import InputError
+from errata.methods import versions
+from errata.model.view import ModelView
+from errata.training.recipe import FactCodeRecipe, LandRecipe
+
+TENTH = 10
+
+
+def train(
+    view: ModelView,
+    facts: Sequence[PhrasedFact],
+    strengths: Strengths,
+    recipe: LandRecipe | FactCodeRecipe,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    silent: bool = False,
+) -> Trained:
+    """A detector of the recipe's kind from the facts' phrasings, whose strengths stand in order.
+
+    Raises InputError for fewer than ten facts, or where strengths and facts do not match.
+    """
+    phrasings = len(facts[0].prompts) if facts else 0
+    if len(facts) < TENTH or len(strengths) != phrasings * len(facts) or phrasings < 2:
+        raise InputError(
+            f"Expected at least {TENTH} facts with two or more phrasings and one row for each, found {len(facts)} "
+            f"facts of {phrasings} and {len(strengths)} rows."
+        )
+    order = list(range(len(facts)))
+    random.Random(seed).shuffle(order)
+    held = sorted(order[: len(facts) // TENTH])
+    kept = sorted(order[len(facts) // TENTH :])
+    own, other = (_rows(strengths, chosen, phrasings) for chosen in (kept, held))
+    learn = _train_land if isinstance(recipe, LandRecipe) else _train_fact_code
+    kind = land.KIND if isinstance(recipe, LandRecipe) else fact_code.KIND
+    begin = Weights.random(view.n_layers, view.d_ff, recipe.rank, torch.Generator().manual_seed(seed))
+    provenance = {
+        "model": view.name,
+        "facts": len(facts),
+        "facts_sha256": _digest(facts),
+        "phrasings": phrasings,
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "versions": versions(),
+    }
+    job = hashlib.sha256(json.dumps([kind, provenance], sort_keys=True).encode()).hexdigest()
+    weights, losses, answer = learn(
+        begin, [facts[at] for at in kept], own, other, recipe, seed, checkpoint, job, silent
+    )
+    return Trained(
+        kind=kind,
+        weights=weights,
+        fingerprint=view.model_fingerprint(),
+        threshold=recipe.threshold if isinstance(recipe, LandRecipe) else 0.0,
+        answer=answer,
+        provenance={**provenance, "losses": [round(loss, 6) for loss in losses]},
+    )
+
+
+def _train_land(begin, facts, own, held, recipe, seed, checkpoint, job, silent):
+    phrasings = len(facts[0].prompts)
+    sets = own.above(recipe.threshold)
+    groups = [(fact.relation, fact.object) for fact in facts]
+    wanted = land.targets(sets, phrasings, groups, recipe.counter_examples, seed)
+    generator = torch.Generator().manual_seed(seed)
+    a_pass = math.ceil(len(sets) / recipe.batch)
+    order = torch.cat([torch.randperm(len(sets), generator=generator) for _ in range(recipe.epochs)])
+
+    def loss(weights: Weights, step: int):
+        epoch, at = divmod(step, a_pass)
+        rows = order[epoch * len(sets) :][: len(sets)][at * recipe.batch : (at + 1) * recipe.batch]
+        return land.loss(weights, sets.rows(rows), wanted.rows(rows // phrasings))
+
+    steps = recipe.epochs * a_pass
+    weights, losses = fit(
+        begin, steps, recipe.learning_rate, loss, checkpoint=checkpoint, job=job, title="training land", silent=silent
+    )
+    inputs = held.above(recipe.threshold)
+    size = recipe.ratio * len(inputs.neurons) / len(inputs)
+    with torch.no_grad():
+        least = land.threshold_for(land.outputs(_stored(weights), inputs), size)
+    return weights, losses, {"threshold": least}
+
+
+def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, silent):
+    phrasings = len(facts[0].prompts)
+    relations = [fact.relation for fact in facts]
+    layers = fact_code.layer_weights(own, phrasings, relations)
+    rows = fact_code.inputs(own, layers)
+    wanted = fact_code.targets(rows, phrasings, relations)
+    number: dict[tuple[str, str], int] = {}
+    objects = torch.tensor([number.setdefault((fact.relation, fact.object), len(number)) for fact in facts])
+
+    def loss(weights: Weights, step: int):
+        generator = torch.Generator().manual_seed(seed * recipe.steps + step)
+        chosen = torch.randperm(len(facts), generator=generator)[: recipe.batch]
+        pairs = torch.rand(len(chosen), phrasings, generator=generator).argsort(1)[:, :2]
+        both = (chosen[:, None] * phrasings + pairs).flatten()
+        return fact_code.loss(
+            weights, rows.rows(both), wanted.rows(chosen), objects[chosen], recipe.contrast, recipe.temperature
+        )
+
+    weights, losses = fit(
+        begin,
+        recipe.steps,
+        recipe.learning_rate,
+        loss,
+        schedule=lambda step: _one_cycle(step / recipe.steps),
+        checkpoint=checkpoint,
+        job=job,
+        title="training fact_code",
+        silent=silent,
+    )
+    return weights, losses, {"size": recipe.size, "layers": [round(float(weight), 6) for weight in layers]}
+
+
+def _one_cycle(way: float) -> float:
+    """Rising over the first tenth, then half a cosine down to zero."""
+    return way * 10 if way < 0.1 else (1 + math.cos(math.pi * (way - 0.1) / 0.9)) / 2
+
+
+def _stored(weights: Weights) -> Weights:
+    """The weights as a file will hold them."""
+    return Weights(weights.encode.half().float(), weights.decode.half().float())
+
+
+def _rows(strengths: Strengths, facts: Sequence[int], phrasings: int) -> Strengths:
+    return strengths.rows([fact * phrasings + at for fact in facts for at in range(phrasings)])
+
+
+def _digest(facts: Sequence[PhrasedFact]) -> str:
+    digest = hashlib.sha256()
+    for fact in facts:
+        digest.update(json.dumps(asdict(fact), sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
