@@ -107,6 +107,7 @@ def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, si
     layers = fact_code.layer_weights(own, phrasings, relations)
     rows = fact_code.inputs(own, layers)
     wanted = fact_code.targets(rows, phrasings, relations)
+    begin = Weights(begin.encode, torch.zeros_like(begin.decode))
     number: dict[tuple[str, str], int] = {}
     objects = torch.tensor([number.setdefault((fact.relation, fact.object), len(number)) for fact in facts])
 
