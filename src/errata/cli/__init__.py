@@ -9,11 +9,25 @@ from typing import Annotated
 
 import typer
 
-from errata.cli import ask, bulk, data, demo, edit, history, inspection, locate, models, output, undoing, verify
+from errata.cli import (
+    ask,
+    bulk,
+    data,
+    demo,
+    edit,
+    history,
+    inspection,
+    locate,
+    models,
+    output,
+    reproduce,
+    undoing,
+    verify,
+)
 from errata.errors import ErrataError
 
 INTERRUPTED = 130
-LOOK, CORRECT, KEEP = "Look into a model", "Correct it", "Keep the corrections"
+LOOK, CORRECT, KEEP, MEASURE = "Look into a model", "Correct it", "Keep the corrections", "Measure methods"
 
 
 def build() -> typer.Typer:
@@ -42,6 +56,7 @@ def build() -> typer.Typer:
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
+    app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     return app
 
 

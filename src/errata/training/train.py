@@ -1,4 +1,4 @@
-"""Train a detector on the neurons of a data set's facts, nine tenths of them; the tenth chooses where the answer ends."""
+"""Train a detector on the neurons of a data set's facts: on nine tenths, while a tenth says where the answer ends."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def train(
     provenance = {
         "model": view.name,
         "facts": len(facts),
-        "facts_sha256": _digest(facts),
+        "facts_sha256": facts_sha256(facts),
         "phrasings": phrasings,
         "seed": seed,
         "recipe": asdict(recipe),
         "versions": versions(),
     }
     job = hashlib.sha256(json.dumps([kind, provenance], sort_keys=True).encode()).hexdigest()
-    weights, losses, answer = learn(
+    weights, losses, answer, memory = learn(
         begin, [facts[at] for at in kept], own, other, recipe, seed, checkpoint, job, silent
     )
     return Trained(
@@ -72,6 +72,7 @@ def train(
         fingerprint=view.model_fingerprint(),
         threshold=recipe.threshold if isinstance(recipe, LandRecipe) else 0.0,
         answer=answer,
+        memory=memory,
         provenance={**provenance, "losses": [round(loss, 6) for loss in losses]},
     )
 
@@ -98,7 +99,7 @@ def _train_land(begin, facts, own, held, recipe, seed, checkpoint, job, silent):
     size = recipe.ratio * len(inputs.neurons) / len(inputs)
     with torch.no_grad():
         least = land.threshold_for(land.outputs(_stored(weights), inputs), size)
-    return weights, losses, {"threshold": least}
+    return weights, losses, {"threshold": least}, None
 
 
 def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, silent):
@@ -131,7 +132,10 @@ def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, si
         title="training fact_code",
         silent=silent,
     )
-    return weights, losses, {"size": recipe.size, "layers": [round(float(weight), 6) for weight in layers]}
+    with torch.no_grad():
+        memory = fact_code.memory(_stored(weights), rows, phrasings)
+    answer = {"size": recipe.size, "layers": [float(weight) for weight in layers], "sharpness": recipe.sharpness}
+    return weights, losses, answer, memory
 
 
 def _one_cycle(way: float) -> float:
@@ -148,7 +152,8 @@ def _rows(strengths: Strengths, facts: Sequence[int], phrasings: int) -> Strengt
     return strengths.rows([fact * phrasings + at for fact in facts for at in range(phrasings)])
 
 
-def _digest(facts: Sequence[PhrasedFact]) -> str:
+def facts_sha256(facts: Sequence[PhrasedFact]) -> str:
+    """SHA-256 over facts and their phrasings, in order."""
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(json.dumps(asdict(fact), sort_keys=True, ensure_ascii=False).encode() + b"\n")
