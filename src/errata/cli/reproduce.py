@@ -54,7 +54,8 @@ def land(
         Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
     ] = None,
     work: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where unfinished work stays; by default land-MODEL in --out.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Where unfinished work stays; by default land-MODEL.work in --out."),
     ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes; by default one a core.")] = None,
     as_json: options.Json = False,
@@ -85,7 +86,7 @@ def land(
     plan = Plan(model=model, facts=facts, train_facts=train_facts, seeds=tuple(range(seeds)), land=recipe)
     stem = f"land-{Path(model).name}"
     command = shlex.join(["errata", *sys.argv[1:]])
-    result = reproduce(found, plan, work or out / stem, command, workers or cores(), silent=as_json)
+    result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), silent=as_json)
     place = pages or out
     for folder in (out, place):
         folder.mkdir(parents=True, exist_ok=True)

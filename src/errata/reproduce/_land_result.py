@@ -26,6 +26,7 @@ def result_of(seeds: Seeds, plan: Plan) -> dict[str, Any]:
             name: {key: over_seeds([one["identification"][name][key] for one in seeds]) for key in numbers}
             for name, numbers in seeds[0]["identification"].items()
         },
+        "unseen_objects": sum(one["unseen_objects"] for one in seeds),
         "figure1": _figure1(seeds),
         "example": seeds[0]["example"],
         "layers": [over_seeds([one["layers"][at] for one in seeds]) for at in range(len(seeds[0]["layers"]))],

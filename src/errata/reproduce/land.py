@@ -157,8 +157,11 @@ def _seed(
     trained_for = time.monotonic() - began
     sets = all_sets(measured, rows.of(measured), (learnt, own), detectors, seed)
     groups = [(fact.relation, fact.object) for fact in measured]
+    known = {(fact.relation, fact.object) for fact in learnt}
+    unseen = [group not in known for group in groups]
     found: dict[str, Any] = {
-        "identification": {name: _identification(some, groups, rows.asked) for name, some in sets.items()},
+        "identification": {name: _identification(some, groups, rows.asked, unseen) for name, some in sets.items()},
+        "unseen_objects": sum(unseen),
         "figure1": {name: _histograms(sets[name], rows.asked) for name in (BASELINE, LAND, CODE)},
         "example": _example(measured, sets, rows.asked, view),
         **_interventions(view, everything, measured, sets, plan, seed, silent),
@@ -169,15 +172,20 @@ def _seed(
     return found
 
 
-def _identification(sets: Sets, groups: list[tuple[str, str]], asked: int) -> dict[str, float | None]:
+def _identification(
+    sets: Sets, groups: list[tuple[str, str]], asked: int, unseen: list[bool]
+) -> dict[str, float | None]:
+    """The overlap measures; `unseen` tells the facts whose object no training fact of the relation has."""
     same = [own[:asked] for own in sets]
     measures, others = overlap(same), across(same, groups)
+    apart = [own for own, alone in zip(same, unseen, strict=True) if alone]
     heldout = [between(own[:asked], own[asked:]).mean() for own in sets if len(own) > asked]
     names = ("n_s", "n_u", "n_so", "r_so", "n_uo", "r_uo", "empty")
     return {
         **{name: getattr(measures, name) for name in names},
         **{f"cross_{kind}": value for kind, value in others.items()},
         "heldout_phrasings": float(torch.stack(heldout).mean()) if heldout else None,
+        "r_so_unseen_objects": overlap(apart).r_so if apart else None,
     }
 
 
