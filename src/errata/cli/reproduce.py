@@ -49,6 +49,9 @@ def land(
     counter_examples: Annotated[
         int | None, typer.Option(metavar="N", help="Counter-examples of a fact in LAND's training.")
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Change the detectors' settings one at a time as well, on the first seed.")
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON file goes.")] = Path(),
     pages: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
@@ -86,7 +89,7 @@ def land(
     plan = Plan(model=model, facts=facts, train_facts=train_facts, seeds=tuple(range(seeds)), land=recipe)
     stem = f"land-{Path(model).name}"
     command = shlex.join(["errata", *sys.argv[1:]])
-    result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), silent=as_json)
+    result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), sweep, silent=as_json)
     place = pages or out
     for folder in (out, place):
         folder.mkdir(parents=True, exist_ok=True)

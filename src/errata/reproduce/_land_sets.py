@@ -45,8 +45,8 @@ def all_sets(
         found[BASELINE].append(base)
         shares = base[:asked].float().mean(0)
         found[REFINED].append((shares >= refine(shares[None])).expand(per_fact, -1))
-        found[LAND].append(_land(detectors[LAND], identified.rows(own)))
-        found[CODE].append(_code(detectors[CODE], rows.rows(own)))
+        found[LAND].append(land_sets(detectors[LAND], identified.rows(own)))
+        found[CODE].append(code_sets(detectors[CODE], rows.rows(own)))
     size = round(float(torch.stack([own[:asked].sum(1).float().mean() for own in found[LAND]]).mean()))
     frequent = _frequent(*training, threshold, max(1, size))
     found[FREQUENT] = [frequent[fact.relation].expand(per_fact, -1) for fact in facts]
@@ -57,12 +57,14 @@ def all_sets(
 
 
 @torch.no_grad()
-def _land(trained: Trained, identified: Strengths) -> Bool[Tensor, "phrasings neurons"]:
+def land_sets(trained: Trained, identified: Strengths) -> Bool[Tensor, "phrasings neurons"]:
+    """What a LAND detector answers for identified sets."""
     return land.outputs(trained.weights, identified).flatten(1) >= float(trained.answer["threshold"])
 
 
 @torch.no_grad()
-def _code(trained: Trained, rows: Strengths) -> Bool[Tensor, "phrasings neurons"]:
+def code_sets(trained: Trained, rows: Strengths) -> Bool[Tensor, "phrasings neurons"]:
+    """What a fact code answers for strengths."""
     inputs = fact_code.inputs(rows, torch.tensor(trained.answer["layers"]))
     flat = fact_code.outputs(trained.weights, inputs, trained.memory, float(trained.answer["sharpness"])).flatten(1)
     chosen = flat.sort(dim=1, descending=True, stable=True).indices[:, : int(trained.answer["size"])]

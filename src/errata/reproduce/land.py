@@ -34,6 +34,7 @@ from errata.reproduce import _land_edits as editing
 from errata.reproduce._land_result import result_of
 from errata.reproduce._land_sets import BASELINE, CODE, LAND, METHODS, Sets, all_sets
 from errata.reproduce._summary import mean
+from errata.reproduce.land_sweep import Bench, sweep
 from errata.reproduce.plan import Plan
 from errata.training.identify import identify
 from errata.training.train import facts_sha256, train
@@ -48,6 +49,7 @@ def reproduce(
     work: Path,
     command: str,
     workers: int = 1,
+    sweeping: bool = False,
     silent: bool = False,
 ) -> dict[str, Any]:
     """The result: every table with mean and interval over seeds, as plain values.
@@ -73,6 +75,21 @@ def reproduce(
             found = _seed(view, everything, parts[seed], rows, plan, seed, work, silent)
             write_durably(path, json.dumps(found, allow_nan=False).encode())
         seeds.append(json.loads(path.read_text(encoding="utf-8")))
+    more: dict[str, Any] = {}
+    if sweeping:
+        learnt, measured = parts[plan.seeds[0]]
+        bench = Bench(
+            view=view,
+            everything=everything,
+            learnt=learnt,
+            measured=measured,
+            own=rows.of(learnt, rows.asked),
+            asked=rows.of(measured, rows.asked),
+            plan=plan,
+            seed=plan.seeds[0],
+            key=plan.key(plan.seeds[0], weights, digest),
+        )
+        more = {"sweep": sweep(bench, work, silent)}
     seconds = {
         "identify": round(identified.seconds, 1),
         "train": round(sum(one["seconds"]["train"] for one in seeds), 1),
@@ -91,7 +108,7 @@ def reproduce(
         "seconds": seconds,
         "methods": list(METHODS),
     }
-    return {**head, **result_of(seeds, plan)}
+    return {**head, **result_of(seeds, plan), **more}
 
 
 def _parts(data: ParaRel, plan: Plan, seed: int) -> tuple[list[PhrasedFact], list[PhrasedFact]]:
