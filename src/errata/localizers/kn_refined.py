@@ -4,7 +4,8 @@
     keep the neurons with share_i ≥ p
 
 p begins at 0.7; while it leaves more than 5 neurons it rises by 0.05, while it leaves fewer than 2 it falls by 0.05
-(`share=None`), or p is fixed. Source: Dai et al. 2022 (Knowledge Neurons, the refining strategy); LAND compares with it as KN-refined.
+(`share=None`), or p is fixed. Source: Dai et al. 2022 (Knowledge Neurons, the refining strategy); LAND compares with it
+as KN-refined.
 
 Departures: the facts given in one call that have the same subject, relation and answer are one fact's phrasings, and
 each of them gets the same neurons; a fact in a single phrasing keeps that phrasing's own. Where rising leaves fewer
