@@ -70,7 +70,7 @@ def targets(
 def loss(weights: Weights, sets: Strengths, wanted: Strengths) -> Float[Tensor, ""]:
     """mean (o − y)² over rows, layers and neurons; the target is read sparsely: Σ(o − y)² = Σo² + Σ_y (y² − 2oy)."""
     found = outputs(weights, sets)
-    at = found.view(len(sets), -1)[wanted.owners, wanted.neurons]
+    at = found.flatten(1)[wanted.owners, wanted.neurons]
     return (found.square().sum() + (wanted.values.square() - 2 * at * wanted.values).sum()) / found.numel()
 
 
