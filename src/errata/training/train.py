@@ -142,6 +142,7 @@ def _train_fact_code(course: _Course, recipe: FactCodeRecipe) -> _Learned:
     layers = fact_code.layer_weights(course.strengths, phrasings, relations)
     rows = fact_code.inputs(course.strengths, layers)
     wanted = fact_code.targets(rows, phrasings, relations)
+    begin = Weights(begin.encode, torch.zeros_like(begin.decode))
     number: dict[tuple[str, str], int] = {}
     objects = torch.tensor([number.setdefault((fact.relation, fact.object), len(number)) for fact in facts])
 
