@@ -7,7 +7,7 @@ import json
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,9 @@ def train(
         "recipe": asdict(recipe),
         "versions": versions(),
     }
-    job = hashlib.sha256(json.dumps([kind, provenance], sort_keys=True).encode()).hexdigest()
+    fingerprint, learnt_from = view.model_fingerprint(), hashlib.sha256(strengths.to_bytes()).hexdigest()
+    described = json.dumps([kind, provenance, fingerprint, learnt_from], sort_keys=True)
+    job = hashlib.sha256(described.encode()).hexdigest()
     course = _Course(begin, [facts[at] for at in kept], own, phrasings, seed, checkpoint, job, silent)
     if isinstance(recipe, LandRecipe):
         weights, losses, answer = _train_land(course, other, recipe)
@@ -73,7 +75,7 @@ def train(
     return Trained(
         kind=kind,
         weights=weights,
-        fingerprint=view.model_fingerprint(),
+        fingerprint=fingerprint,
         threshold=recipe.threshold if isinstance(recipe, LandRecipe) else 0.0,
         answer=answer,
         provenance={**provenance, "losses": [round(loss, 6) for loss in losses]},
@@ -142,7 +144,7 @@ def _train_fact_code(course: _Course, recipe: FactCodeRecipe) -> _Learned:
     layers = fact_code.layer_weights(course.strengths, phrasings, relations)
     rows = fact_code.inputs(course.strengths, layers)
     wanted = fact_code.targets(rows, phrasings, relations)
-    begin = Weights(begin.encode, torch.zeros_like(begin.decode))
+    course = replace(course, begin=Weights(course.begin.encode, torch.zeros_like(course.begin.decode)))
     number: dict[tuple[str, str], int] = {}
     objects = torch.tensor([number.setdefault((fact.relation, fact.object), len(number)) for fact in facts])
 
