@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from errata.cli import ask, bulk, data, demo, edit, history, inspection, locate, models, output, undoing, verify
+from errata.cli import ask, bulk, data, demo, edit, history, inspection, locate, models, output, train, undoing, verify
 from errata.errors import ErrataError
 
 INTERRUPTED = 130
@@ -42,6 +42,7 @@ def build() -> typer.Typer:
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
+    app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
     return app
 
 
