@@ -125,3 +125,13 @@ def test_options_that_cannot_be(folder: str, write: Write, tmp_path: Path, more:
     with pytest.raises(InputError, match=reason):
         run(folder, write(rows(2)), tmp_path / "out", **more)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_method_without_a_gap_leaves_change_and_gap_empty(folder: str, write: Write, tmp_path: Path) -> None:
+    refined = errata.localizer("kn_refined", localizer=QUICK)
+    summary = bulk.locate(folder, write(rows(4)), tmp_path / "out", refined, executor=HERE, silent=True)
+    assert (summary.located, summary.failed) == (4, 0)
+    found = bulk.read(summary.directory).table().to_pylist()
+    assert {(row["change"], row["gap"], row["error"]) for row in found} == {(None, None, None)}
+    assert all(row["kept"] == len(row["scores"]) > 0 for row in found)
+    assert {neurons.gap for _, neurons in bulk.read(summary.directory).neurons()} == {None}

@@ -106,3 +106,41 @@ def test_locate_shows_every_layer(run: Run, folder: Path) -> None:
 def test_locate_refuses_settings_that_do_not_exist(run: Run, folder: Path, options: list[str], sentence: str) -> None:
     result = run("locate", folder, *FACT, "--answer", "Paris", *options)
     assert result.code == 2 and result.out == "" and sentence in result.err
+
+
+OTHER = ["--phrasing", "{}'s capital is", "--phrasing", "The tower of {} is in"]
+
+
+def test_locate_keeps_what_phrasings_share(run: Run, folder: Path) -> None:
+    quick = ["--answer", "Paris", "--set", "localizer.steps=4", "--method", "kn_refined", "--set", "share=0.5"]
+    found = run("locate", folder, *FACT, *OTHER, *quick, "--json").json
+    prompts = ("The capital of {} is", "{}'s capital is", "The tower of {} is in")
+    facts = [errata.Fact("France", prompt, answer="Paris") for prompt in prompts]
+    inner = errata.localizer("knowledge_neurons", steps=4)
+    expected = errata.localizer("kn_refined", localizer=inner, share=0.5).attribute(tiny("gpt2"), facts)[0]
+    assert found["prompt"] == "The capital of France is" and found["settings"]["phrasings"] == 3
+    assert found["gap"] is None and [set(layer) for layer in found["layers"]] == [{"layer", "sum"}] * LAYERS
+    assert [tuple(neuron[:2]) for neuron in found["neurons"]] == list(expected.neurons)
+    text = run("locate", folder, *FACT, *OTHER, *quick)
+    assert text.code == 0 and f"{len(expected.neurons)} neurons kept" in text.out
+    assert "completeness gap" not in text.out and "change" not in text.out
+
+
+def test_phrasings_share_the_answer_to_the_first(run: Run, folder: Path) -> None:
+    quick = ["--method", "kn_refined", "--set", "localizer.steps=2", "--json"]
+    found = run("locate", folder, *FACT, *OTHER, *quick).json
+    assert found["answer"] == run("locate", folder, *FACT, "--steps", "2", "--json").json["answer"]
+    assert found["settings"]["phrasings"] == 3
+
+
+def test_phrasings_change_nothing_for_a_method_that_takes_each_by_itself(run: Run, folder: Path) -> None:
+    quick = ["--answer", "Paris", "--steps", "4", "--json"]
+    alone, beside = run("locate", folder, *FACT, *quick).json, run("locate", folder, *FACT, *OTHER, *quick).json
+    assert torch.allclose(torch.tensor(alone["scores"]), torch.tensor(beside["scores"]), atol=1e-6)
+    assert alone["prompt"] == beside["prompt"]
+
+
+@pytest.mark.parametrize("method", ["land", "fact_code"])
+def test_locate_without_a_detector_says_how_to_train_one(run: Run, folder: Path, method: str) -> None:
+    result = run("locate", folder, *FACT, "--answer", "Paris", "--method", method)
+    assert result.code == 2 and f"errata train {method}" in result.err

@@ -12,6 +12,7 @@ import pytest
 from errata.datasets import pararel, phrasings
 from errata.datasets.pararel import ParaRel, PhrasedFact, Relation
 from errata.errors import InputError
+from errata.model.pocket import corpus
 from tests.shared import shared
 
 BORN = [[f"Person {number}", f"Town {number % 7}"] for number in range(40)]
@@ -226,3 +227,29 @@ def test_the_papers_split(papers: ParaRel) -> None:
 def test_a_set_that_is_not_the_papers(folder: Path) -> None:
     with pytest.raises(InputError, match=r"Expected the paper's 34 relations and 27,738 pairs, found 2 and 45 .*P20"):
         pararel.read_paper(folder)
+
+
+@pytest.mark.parametrize("kind", ["gelu", "swiglu"])
+def test_the_embedded_models_facts_have_phrasings_to_test_with(kind: str) -> None:
+    trained = corpus.phrasings()
+    for fact in pararel.embedded(kind).facts:
+        assert fact.heldout_prompts == trained[fact.relation].heldout != ()
+        assert {(asked.subject, asked.answer, asked.relation) for asked in fact.heldout} == {
+            (fact.subject, fact.object, fact.relation)
+        }
+        assert not {asked.text for asked in fact.heldout} & {asked.text for asked in fact.facts}
+        assert len(fact.heldout) == 2
+
+
+@pytest.mark.parametrize("kind", ["gelu", "swiglu"])
+def test_no_fact_that_is_measured_on_is_trained_on(kind: str) -> None:
+    split = pararel.embedded(kind).split()
+    assert {key(fact) for fact in split.test}.isdisjoint(key(fact) for fact in split.train)
+    texts = {asked.text for fact in split.train for asked in fact.facts}
+    assert all(asked.text not in texts for fact in split.test for asked in fact.facts)
+    assert {fact.relation for fact in split.test} == {fact.relation for fact in split.train}
+    assert len(split.train) + len(split.test) == len(pararel.embedded(kind).facts)
+
+
+def test_facts_of_a_folder_have_no_phrasings_to_test_with(folder: Path) -> None:
+    assert {fact.heldout for fact in pararel.read(folder).facts} == {()}

@@ -114,3 +114,12 @@ def _emptied(found):
     from dataclasses import replace
 
     return replace(found, neurons=found.neurons - found.neurons)
+
+
+def test_neurons_of_a_method_without_a_gap_are_edited_too():
+    view = tiny("gpt2")
+    refined = localizer("kn_refined", localizer=FEW)
+    edit = editor("neuron_values", localizer=refined).edit(view, [FACT])
+    assert edit.measured["gap"] is None
+    assert edit.measured["neurons"] == [len(refined.attribute(view, [FACT])[0].neurons)]
+    assert editor("neuron_values", localizer=FEW).edit(view, [FACT]).measured["gap"] > 0

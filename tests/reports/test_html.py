@@ -114,3 +114,12 @@ def test_the_same_record_gives_the_same_page(record: Record, tmp_path: Path) -> 
     write(record, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(record)
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_scores_that_are_no_shares_of_a_change_are_not_said_to_add_up(record: Record) -> None:
+    without = replace(record, attribution=replace(record.attribution, change=None))
+    text = " ".join(" ".join(read(render(without)).text).split())
+    assert "f(x)" in " ".join(read(render(record)).text) and "f(x)" not in text
+    assert "completeness gap" not in text
+    located = without.to_dict()["locate"]
+    assert located["gap"] is None and located["change"] is None

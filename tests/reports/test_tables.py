@@ -1,6 +1,7 @@
 """Tables for the terminal: they fit, and say the same without colours."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console, RenderableType
@@ -41,3 +42,11 @@ def test_before_and_after_with_and_without_colours() -> None:
     assert "\x1b[" in colored and "\x1b[" not in plain
     assert "1 of 1 say 'Eng<lish'" in plain and "1 of 1 unchanged" in plain
     assert "Fre&nch" in plain and "✓" in plain and "=" in plain
+
+
+def test_scores_that_are_no_shares_of_a_change_have_no_gap() -> None:
+    found = replace(attribution(layers=6), change=None)
+    lines = shown(heat_strip(found, 64)).splitlines()
+    assert lines[0].split()[-1] == "sum" and len(lines) == 7
+    assert all(f"{float(row.sum()):+.2g}" in line for line, row in zip(lines[1:], found.scores, strict=True))
+    assert "not kept" in shown(neuron_table(found)) and "threshold" not in shown(neuron_table(found))

@@ -51,7 +51,7 @@ def row_of(prompt: Prompt, found: Attribution | InputError, keep: Keep) -> dict[
         "kept": len(kept.scores),
         "maximum": float(found.scores.max()),
         "sums": found.scores.double().sum(-1).tolist(),
-        "change": found.change.tolist(),
+        "change": None if found.change is None else found.change.tolist(),
         "gap": found.gap,
     }
 

@@ -21,6 +21,7 @@ from errata.cli import (
     models,
     output,
     reproduce,
+    train,
     undoing,
     verify,
 )
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
     app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
+    app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
     return app
 
 

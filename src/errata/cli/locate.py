@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from errata.cli import options, output
 from errata.errors import InputError
+
+if TYPE_CHECKING:
+    from errata.facts import Fact
+    from errata.model.view import ModelView
+    from errata.neurons import Attribution
 
 
 def locate(
@@ -16,6 +21,13 @@ def locate(
     subject: Annotated[str, typer.Option(metavar="S", help="The entity the fact is about.")],
     prompt: Annotated[str, typer.Option(metavar="P", help="A prompt that contains the subject, or {} in its place.")],
     answer: Annotated[str | None, typer.Option(metavar="A", help="The answer; by default the model's own.")] = None,
+    phrasing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="P",
+            help="Another prompt for the same fact, repeat it; kn_refined keeps what enough of them share.",
+        ),
+    ] = None,
     method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
@@ -46,7 +58,7 @@ def locate(
     fact = Fact(subject, prompt, answer=answer)
     localizer = make_localizer(method, settings or [], rule=rule, steps=steps, tolerance=tolerance, threshold=threshold)
     with consulted(model, ledger, dtype, device) as view:
-        found = localizer.attribute(view, [fact])[0]
+        found = localizer.attribute(view, _phrasings(view, fact, phrasing or []))[0]
         name = view.name
     if save is not None:
         found.neurons.save(save)
@@ -61,29 +73,50 @@ def locate(
     page.print(heat_strip(found, cells_for(page.width)))
     page.print()
     page.print(neuron_table(found))
-    page.print(
-        f"\n{len(found.neurons)} neurons reach {found.settings.get('threshold', 0):.0%} of the highest score; "
-        f"completeness gap {found.gap:.1e}"
-    )
+    if found.gap is None:
+        page.print(f"\n{len(found.neurons)} neurons kept")
+    else:
+        page.print(
+            f"\n{len(found.neurons)} neurons reach {found.settings.get('threshold', 0):.0%} of the highest score; "
+            f"completeness gap {found.gap:.1e}"
+        )
     if save is not None:
         output.margin().print(f"The neurons are in {save}.", markup=False, soft_wrap=True)
 
 
-def _row(found: Any) -> dict[str, Any]:
-    layers = [_layer(at, float(row.double().sum()), float(found.change[at])) for at, row in enumerate(found.scores)]
+def _phrasings(view: ModelView, fact: Fact, more: list[str]) -> list[Fact]:
+    """The fact, and again in every other phrasing: with the answer to the first, so that they are one fact."""
+    if not more:
+        return [fact]
+    from errata.facts import Fact
+    from errata.model.scoring import answer_of, generate
+
+    answer = fact.answer or answer_of(generate(view, [fact.text])[0])
+    if not answer:
+        raise InputError(f"The model gives no answer to {fact.text!r}: say which answer to attribute.")
+    return [Fact(fact.subject, prompt, answer=answer) for prompt in (fact.prompt, *more)]
+
+
+def _row(found: Attribution) -> dict[str, Any]:
+    layers: list[dict[str, Any]] = []
+    for at, row in enumerate(found.scores):
+        change = None if found.change is None else float(found.change[at])
+        layers.append(_layer(at, float(row.double().sum()), change))
     scores = found.scores.tolist()
     return {
         "answer": found.answer,
         "method": found.method,
         "objective": found.objective,
         "settings": found.settings,
-        "gap": max(layer["gap"] for layer in layers),
+        "gap": None if found.change is None else max(layer["gap"] for layer in layers),
         "layers": layers,
         "neurons": [[layer, index, scores[layer][index]] for layer, index in found.neurons],
         "scores": scores,
     }
 
 
-def _layer(layer: int, total: float, change: float) -> dict[str, Any]:
+def _layer(layer: int, total: float, change: float | None) -> dict[str, Any]:
     """A layer's sum of scores, f(x) − f(0), and their distance, rounded up so that adding up in any order stays in."""
+    if change is None:
+        return {"layer": layer, "sum": total}
     return {"layer": layer, "sum": total, "change": change, "gap": abs(total - change) * (1 + 1e-6) + 1e-12}

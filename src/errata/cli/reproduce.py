@@ -69,6 +69,8 @@ def land(
 
     Example: errata reproduce land --model pocket-gelu --facts 120 --seeds 3
     """
+    from dataclasses import replace
+
     from errata.datasets import pararel
     from errata.reports import land_figures, land_tables
     from errata.reproduce.land import reproduce
@@ -79,12 +81,12 @@ def land(
     if data is None and not model.startswith(POCKET):
         raise InputError(f"{model} has no facts of its own: give --data a folder with ParaRel's (docs/datasets.md).")
     found = pararel.embedded(model.removeprefix(POCKET)) if data is None else pararel.read(data)
-    given = {"threshold": threshold, "epochs": epochs, "counter_examples": counter_examples}
-    recipe = LandRecipe(
-        **{
-            "threshold": THRESHOLDS.get(model, 0.3),
-            **{name: value for name, value in given.items() if value is not None},
-        }
+    usual = LandRecipe()
+    recipe = replace(
+        usual,
+        threshold=THRESHOLDS.get(model, usual.threshold) if threshold is None else threshold,
+        epochs=usual.epochs if epochs is None else epochs,
+        counter_examples=usual.counter_examples if counter_examples is None else counter_examples,
     )
     plan = Plan(model=model, facts=facts, train_facts=train_facts, seeds=tuple(range(seeds)), land=recipe)
     stem = f"land-{Path(model).name}"

@@ -6,11 +6,14 @@ import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from errata import methods, registry
 from errata.errors import InputError
 from errata.methods import Editor, Localizer
+
+if TYPE_CHECKING:
+    from errata.training.recipe import FactCodeRecipe, LandRecipe
 
 
 def make_editor(name: str, pairs: Sequence[str]) -> Editor:
@@ -24,8 +27,20 @@ def make_localizer(name: str, pairs: Sequence[str], **more: object) -> Localizer
     return methods.localizer(name, **_settings("errata.localizers", name, pairs), **given)
 
 
+def make_recipe(kind: str, pairs: Sequence[str], **defaults: object) -> LandRecipe | FactCodeRecipe:
+    """How a detector of a kind is trained: settings `key=value` in place of the defaults, its own and these."""
+    from errata.training.recipe import FactCodeRecipe, LandRecipe
+
+    recipe = LandRecipe if kind == "land" else FactCodeRecipe
+    declared = {entry.name: entry for entry in fields(recipe)}
+    return recipe(**cast(dict[str, Any], {**defaults, **_parsed(declared, kind, pairs)}))
+
+
 def _settings(package: str, name: str, pairs: Sequence[str]) -> dict[str, Any]:
-    declared = {entry.name: entry for entry in fields(registry.method_class(package, name))}
+    return _parsed({entry.name: entry for entry in fields(registry.method_class(package, name))}, name, pairs)
+
+
+def _parsed(declared: dict[str, Field[Any]], name: str, pairs: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in pairs:
         path, equals, text = pair.partition("=")

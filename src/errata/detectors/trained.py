@@ -85,4 +85,4 @@ class Trained:
 def shipped(kind: str, model: str) -> Path | None:
     """The detector that comes with an embedded model; None for any other."""
     path = Path(str(files("errata.detectors"))) / "shipped" / f"{model}.{kind}.safetensors"
-    return path if path.is_file() else None
+    return path if model.startswith("pocket-") and path.is_file() else None

@@ -62,7 +62,8 @@ class NeuronValues(Editor):
         found = self.localizer.attribute(view, facts)
         answered = [replace(fact, answer=a.answer) for fact, a in zip(facts, found, strict=True)]
         sets = [attribution.neurons for attribution in found]
-        measured = {"neurons": [len(chosen) for chosen in sets], "gap": max(a.gap for a in found)}
+        gaps = [a.gap for a in found if a.gap is not None]
+        measured = {"neurons": [len(chosen) for chosen in sets], "gap": max(gaps, default=None)}
         if not any(sets):
             raise EditError("The localizer selected no neuron: lower its threshold.")
         match self.action:

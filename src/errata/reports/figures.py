@@ -104,9 +104,11 @@ def spread(places: Sequence[float], apart: float, width: float) -> list[float]:
 def _sums(axes: Axes, found: Attribution) -> None:
     totals = found.scores.double().sum(-1).tolist()
     reach = max(*map(abs, totals), 1e-30)
-    for layer, (total, change) in enumerate(zip(totals, found.change.tolist(), strict=True)):
+    changes = [None] * len(totals) if found.change is None else found.change.tolist()
+    for layer, (total, change) in enumerate(zip(totals, changes, strict=True)):
         axes.barh(layer + TALL / 2, total, height=TALL, color=HEAT, alpha=0.85)
-        axes.plot([change, change], [layer - 0.06, layer + TALL + 0.06], color=INK, linewidth=1.2)
+        if change is not None:
+            axes.plot([change, change], [layer - 0.06, layer + TALL + 0.06], color=INK, linewidth=1.2)
         axes.text(max(total, 0) + 0.05 * reach, layer + TALL / 2, f"{total:+.2g}", va="center", fontsize=8, color=MUTED)
     axes.axvline(0, color=LINE, linewidth=0.8)
     axes.set(xlim=(min(0, *totals) - 0.05 * reach, 1.5 * reach), xlabel="sum of the layer", xticks=[])

@@ -12,7 +12,7 @@ from typing import Any
 from errata.evaluation.compare import Change, Kind
 from errata.reports.figures import before_after, heat_map
 from errata.reports.record import Record
-from errata.reports.tables import label, strongest
+from errata.reports.tables import label, layer_numbers, strongest
 
 NEURONS = 10
 
@@ -77,21 +77,22 @@ def _located(record: Record) -> str:
         [label(neuron), f"{score:+.2g}", "yes" if neuron in found.neurons else "no"]
         for neuron, score in strongest(found.scores, NEURONS)
     ]
-    sums = [
-        [f"L{layer}", f"{float(row.double().sum()):+.2g}", f"{float(change):+.2g}", f"{float(gap):.0e}"]
-        for layer, (row, change, gap) in enumerate(zip(found.scores, found.change, found.gaps, strict=True))
-    ]
+    head, line = ("layer", "sum"), ""
+    lede = f"Each neuron’s score for “{escape(found.answer)}”, by {_words(found.method)}."
+    if found.gap is not None:
+        head, line = ("layer", "sum", "f(x) − f(0)", "gap"), ", with f(x) − f(0) as a line across it"
+        lede = (
+            f"Each neuron’s share of the {_words(found.objective)} of “{escape(found.answer)}”, by "
+            f"{_words(found.method)}. The scores of a layer add up to what its neurons together contribute, "
+            f"f(x) − f(0); what is missing is the completeness gap, at most {found.gap:.1e} here."
+        )
     return (
-        f"<p>Each neuron’s share of the {_words(found.objective)} of “{escape(found.answer)}”, by "
-        f"{_words(found.method)}. "
-        "The scores of a layer add up to what its neurons together contribute, f(x) − f(0); what is missing is the "
-        f"completeness gap, at most {found.gap:.1e} here.</p>"
+        f"<p>{lede}</p>"
         f"<figure>{heat_map(found)}<figcaption>Each cell shows the strongest of a run of neighbouring neurons; the "
-        "strongest neurons are named. At the side the sum of every layer, with f(x) − f(0) as a line across it."
-        "</figcaption></figure>"
+        f"strongest neurons are named. At the side the sum of every layer{line}.</figcaption></figure>"
         '<div class="columns"><div><h3>Strongest neurons</h3>'
         f"{_table(('neuron', 'score', 'chosen'), rows, numbers=(1,))}</div><div><h3>Layers</h3>"
-        f"{_table(('layer', 'sum', 'f(x) − f(0)', 'gap'), sums, numbers=(1, 2, 3))}</div></div>"
+        f"{_table(head, layer_numbers(found), numbers=(1, 2, 3))}</div></div>"
     )
 
 

@@ -82,7 +82,7 @@ class Record:
                 "answer": found.answer,
                 "gap": found.gap,
                 "sums": found.scores.double().sum(-1).tolist(),
-                "change": found.change.tolist(),
+                "change": None if found.change is None else found.change.tolist(),
                 "neurons": [[layer, index, float(found.scores[layer, index])] for layer, index in found.neurons],
             },
             "edit": {

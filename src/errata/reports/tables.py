@@ -48,31 +48,40 @@ def cells_for(width: int) -> int:
 
 
 def heat_strip(found: Attribution, cells: int = CELLS) -> Table:
-    """One strip a layer: each cell the strongest of a run of neurons, and the layer's sum behind it."""
+    """One strip a layer: each cell the strongest of a run of neurons, and the layer's numbers behind it."""
     table = Table(box=None, pad_edge=False, padding=(0, 1))
     table.add_column("layer", justify="right", style="dim", no_wrap=True)
     table.add_column(f"neurons 0 to {found.scores.shape[1] - 1}", no_wrap=True)
-    for title in ("sum", "change", "gap"):
+    for title in ("sum",) if found.change is None else ("sum", "change", "gap"):
         table.add_column(title, justify="right", no_wrap=True)
     rows = binned(found.scores, cells)
     highest = float(rows.max().clamp_min(1e-30))
-    for layer, row in enumerate(rows.tolist()):
-        total, change, gap = float(found.scores[layer].sum()), float(found.change[layer]), float(found.gaps[layer])
-        table.add_row(str(layer), _strip(row, highest), f"{total:+.2g}", f"{change:+.2g}", f"{gap:.0e}")
+    for row, numbers in zip(rows.tolist(), layer_numbers(found), strict=True):
+        table.add_row(numbers[0].removeprefix("L"), _strip(row, highest), *numbers[1:])
     return table
 
 
+def layer_numbers(found: Attribution) -> list[tuple[str, ...]]:
+    """Every layer's name and sum; its change and completeness gap too, where the scores are shares of a change."""
+    totals = [(f"L{layer}", f"{float(row.double().sum()):+.2g}") for layer, row in enumerate(found.scores)]
+    if found.change is None or found.gaps is None:
+        return totals
+    changes, gaps = found.change.tolist(), found.gaps.tolist()
+    return [(*total, f"{change:+.2g}", f"{gap:.0e}") for total, change, gap in zip(totals, changes, gaps, strict=True)]
+
+
 def neuron_table(found: Attribution, count: int = 8) -> Table:
-    """The neurons with the highest scores, and whether the threshold keeps them."""
+    """The neurons with the highest scores, and whether they are kept."""
     table = Table(box=None, pad_edge=False)
     table.add_column("neuron", style="bold")
     table.add_column("score", justify="right")
     table.add_column("share of the best", no_wrap=True)
     best = strongest(found.scores, count)
+    missed = " not kept" if found.change is None else " below the threshold"
     highest = max(best[0][1], 1e-30)
     for neuron, score in best:
         share = max(0.0, score / highest)
-        kept = "" if neuron in found.neurons else " below the threshold"
+        kept = "" if neuron in found.neurons else missed
         shown = Text.assemble(bar(share, 20), f" {share:.0%}", (kept, "dim"))
         table.add_row(label(neuron), f"{score:+.2g}", shown)
     return table

@@ -14,12 +14,13 @@ KINDS = ("same", "related", "unrelated", "kept", "kept_same_object")
 POINTS = 0.1083  # LAND's lead over the baseline on Related in table 10, as a share
 
 Seeds = Sequence[dict[str, Any]]
+Equal = Sequence[dict[str, dict[str, float] | None]]
 
 
 def result_of(seeds: Seeds, plan: Plan) -> dict[str, Any]:
     """Everything of the result that is worked out from the seeds."""
     curves = [{name: _curve(one, plan, name) for name in METHODS} for one in seeds]
-    equal = [{name: at_kept(curve, plan.kept) for name, curve in one.items()} for one in curves]
+    equal: Equal = [{name: at_kept(curve, plan.kept) for name, curve in one.items()} for one in curves]
     found: dict[str, Any] = {
         "protocol": {name: sum(one["protocol"][name] for one in seeds) for name in seeds[0]["protocol"]},
         "identification": {
@@ -55,7 +56,7 @@ def result_of(seeds: Seeds, plan: Plan) -> dict[str, Any]:
         },
         "equal_damage": {
             name: {
-                key: over_seeds([None if one[name] is None else one[name][key] for one in equal])
+                key: over_seeds([point[key] if (point := one[name]) else None for one in equal])
                 for key in ("lambda", "related", "unrelated")
             }
             for name in METHODS
@@ -96,15 +97,13 @@ def _figure1(seeds: Seeds) -> dict[str, Any]:
     }
 
 
-def _differences(seeds: Seeds, equal: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _differences(seeds: Seeds, equal: Equal) -> list[dict[str, Any]]:
     """Related success of one method less another's, seed by seed, as printed and at equal damage."""
     rows: list[dict[str, Any]] = []
     for one, other in ((LAND, BASELINE), (CODE, LAND), (CODE, BASELINE)):
         printed = [_related(seed, one) - _related(seed, other) for seed in seeds]
         rows.append({"name": f"{one} − {other}, Related, as printed", "value": over_seeds(printed)})
-        level = [
-            seed[one]["related"] - seed[other]["related"] for seed in equal if seed[one] is not None and seed[other]
-        ]
+        level = [here["related"] - there["related"] for s in equal if (here := s[one]) and (there := s[other])]
         rows.append({"name": f"{one} − {other}, Related, at equal damage", "value": over_seeds(level)})
     return rows
 

@@ -30,6 +30,8 @@ class LandRecipe:
 
     def __post_init__(self) -> None:
         _positive(self, "rank", "epochs", "batch", "learning_rate", "ratio", "threshold")
+        if self.threshold > 1:
+            raise InputError(f"The setting threshold is {self.threshold}: it is a share of the highest, at most 1.")
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,17 @@ import json
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from errata.datasets.pararel import PhrasedFact
 from errata.detectors import fact_code, land
-from errata.detectors.fitting import fit
+from errata.detectors.fitting import Loss, Schedule, fit
 from errata.detectors.strengths import Strengths
 from errata.detectors.trained import Trained
 from errata.detectors.weights import Weights
@@ -45,12 +48,8 @@ def train(
             f"Expected at least {TENTH} facts with two or more phrasings and one row for each, found {len(facts)} "
             f"facts of {phrasings} and {len(strengths)} rows."
         )
-    order = list(range(len(facts)))
-    random.Random(seed).shuffle(order)
-    held = sorted(order[: len(facts) // TENTH])
-    kept = sorted(order[len(facts) // TENTH :])
+    kept, held = held_out(facts, seed)
     own, other = (_rows(strengths, chosen, phrasings) for chosen in (kept, held))
-    learn = _train_land if isinstance(recipe, LandRecipe) else _train_fact_code
     kind = land.KIND if isinstance(recipe, LandRecipe) else fact_code.KIND
     begin = Weights.random(view.n_layers, view.d_ff, recipe.rank, torch.Generator().manual_seed(seed))
     provenance = {
@@ -62,14 +61,18 @@ def train(
         "recipe": asdict(recipe),
         "versions": versions(),
     }
-    job = hashlib.sha256(json.dumps([kind, provenance], sort_keys=True).encode()).hexdigest()
-    weights, losses, answer, memory = learn(
-        begin, [facts[at] for at in kept], own, other, recipe, seed, checkpoint, job, silent
-    )
+    fingerprint, learnt_from = view.model_fingerprint(), hashlib.sha256(strengths.to_bytes()).hexdigest()
+    described = json.dumps([kind, provenance, fingerprint, learnt_from], sort_keys=True)
+    job = hashlib.sha256(described.encode()).hexdigest()
+    course = _Course(begin, [facts[at] for at in kept], own, phrasings, seed, checkpoint, job, silent)
+    if isinstance(recipe, LandRecipe):
+        weights, losses, answer, memory = _train_land(course, other, recipe)
+    else:
+        weights, losses, answer, memory = _train_fact_code(course, recipe)
     return Trained(
         kind=kind,
         weights=weights,
-        fingerprint=view.model_fingerprint(),
+        fingerprint=fingerprint,
         threshold=recipe.threshold if isinstance(recipe, LandRecipe) else 0.0,
         answer=answer,
         memory=memory,
@@ -77,24 +80,62 @@ def train(
     )
 
 
-def _train_land(begin, facts, own, held, recipe, seed, checkpoint, job, silent):
-    phrasings = len(facts[0].prompts)
-    sets = own.above(recipe.threshold)
-    groups = [(fact.relation, fact.object) for fact in facts]
-    wanted = land.targets(sets, phrasings, groups, recipe.counter_examples, seed)
-    generator = torch.Generator().manual_seed(seed)
+def held_out(facts: Sequence[PhrasedFact], seed: int) -> tuple[list[int], list[int]]:
+    """Places of the facts to learn from, and of the tenth that chooses where the answer ends."""
+    order = list(range(len(facts)))
+    random.Random(seed).shuffle(order)
+    return sorted(order[len(facts) // TENTH :]), sorted(order[: len(facts) // TENTH])
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """What both kinds of training begin with: the facts to learn from and their strengths, `phrasings` rows each."""
+
+    begin: Weights
+    facts: Sequence[PhrasedFact]
+    strengths: Strengths
+    phrasings: int
+    seed: int
+    checkpoint: Path | None
+    job: str
+    silent: bool
+
+    def fit(
+        self, title: str, steps: int, learning_rate: float, loss: Loss, schedule: Schedule = lambda _: 1.0
+    ) -> tuple[Weights, list[float]]:
+        """The weights these steps lead to, and the losses on the way."""
+        return fit(
+            self.begin,
+            steps,
+            learning_rate,
+            loss,
+            schedule=schedule,
+            checkpoint=self.checkpoint,
+            job=self.job,
+            title=title,
+            silent=self.silent,
+        )
+
+
+# Weights, losses on the way, how the output is read, and what is remembered.
+_Learned = tuple[Weights, list[float], dict[str, Any], Tensor | None]
+
+
+def _train_land(course: _Course, held: Strengths, recipe: LandRecipe) -> _Learned:
+    phrasings = course.phrasings
+    sets = course.strengths.above(recipe.threshold)
+    groups = [(fact.relation, fact.object) for fact in course.facts]
+    wanted = land.targets(sets, phrasings, groups, recipe.counter_examples, course.seed)
+    generator = torch.Generator().manual_seed(course.seed)
     a_pass = math.ceil(len(sets) / recipe.batch)
     order = torch.cat([torch.randperm(len(sets), generator=generator) for _ in range(recipe.epochs)])
 
-    def loss(weights: Weights, step: int):
+    def loss(weights: Weights, step: int) -> Float[Tensor, ""]:
         epoch, at = divmod(step, a_pass)
         rows = order[epoch * len(sets) :][: len(sets)][at * recipe.batch : (at + 1) * recipe.batch]
         return land.loss(weights, sets.rows(rows), wanted.rows(rows // phrasings))
 
-    steps = recipe.epochs * a_pass
-    weights, losses = fit(
-        begin, steps, recipe.learning_rate, loss, checkpoint=checkpoint, job=job, title="training land", silent=silent
-    )
+    weights, losses = course.fit("training land", recipe.epochs * a_pass, recipe.learning_rate, loss)
     inputs = held.above(recipe.threshold)
     size = recipe.ratio * len(inputs.neurons) / len(inputs)
     with torch.no_grad():
@@ -102,18 +143,18 @@ def _train_land(begin, facts, own, held, recipe, seed, checkpoint, job, silent):
     return weights, losses, {"threshold": least}, None
 
 
-def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, silent):
-    phrasings = len(facts[0].prompts)
+def _train_fact_code(course: _Course, recipe: FactCodeRecipe) -> _Learned:
+    facts, phrasings = course.facts, course.phrasings
     relations = [fact.relation for fact in facts]
-    layers = fact_code.layer_weights(own, phrasings, relations)
-    rows = fact_code.inputs(own, layers)
+    layers = fact_code.layer_weights(course.strengths, phrasings, relations)
+    rows = fact_code.inputs(course.strengths, layers)
     wanted = fact_code.targets(rows, phrasings, relations)
-    begin = Weights(begin.encode, torch.zeros_like(begin.decode))
+    course = replace(course, begin=Weights(course.begin.encode, torch.zeros_like(course.begin.decode)))
     number: dict[tuple[str, str], int] = {}
     objects = torch.tensor([number.setdefault((fact.relation, fact.object), len(number)) for fact in facts])
 
-    def loss(weights: Weights, step: int):
-        generator = torch.Generator().manual_seed(seed * recipe.steps + step)
+    def loss(weights: Weights, step: int) -> Float[Tensor, ""]:
+        generator = torch.Generator().manual_seed(course.seed * recipe.steps + step)
         chosen = torch.randperm(len(facts), generator=generator)[: recipe.batch]
         pairs = torch.rand(len(chosen), phrasings, generator=generator).argsort(1)[:, :2]
         both = (chosen[:, None] * phrasings + pairs).flatten()
@@ -121,16 +162,8 @@ def _train_fact_code(begin, facts, own, _held, recipe, seed, checkpoint, job, si
             weights, rows.rows(both), wanted.rows(chosen), objects[chosen], recipe.contrast, recipe.temperature
         )
 
-    weights, losses = fit(
-        begin,
-        recipe.steps,
-        recipe.learning_rate,
-        loss,
-        schedule=lambda step: _one_cycle(step / recipe.steps),
-        checkpoint=checkpoint,
-        job=job,
-        title="training fact_code",
-        silent=silent,
+    weights, losses = course.fit(
+        "training fact_code", recipe.steps, recipe.learning_rate, loss, lambda step: _one_cycle(step / recipe.steps)
     )
     with torch.no_grad():
         memory = fact_code.memory(_stored(weights), rows, phrasings)
