@@ -149,3 +149,9 @@ def test_a_file_whose_rows_do_not_fit_is_refused(tmp_path: Path) -> None:
     save_file(tensors, path, {"format": FORMAT, "header": f'{{"n_layers": {LAYERS}, "d_ff": {D_FF}}}'})
     with pytest.raises(InputError, match="do not fit together"):
         Strengths.load(path)
+
+
+def test_a_hash_tells_rows_apart_and_nothing_else() -> None:
+    one = Strengths.of([torch.tensor([[0.5, 1.0, 0.2]]), torch.tensor([[0.3, 0.1, 1.0]])])
+    same = {one.rows([0, 1]).sha256() for _ in range(20)}
+    assert same == {one.sha256()} and one.rows([1, 0]).sha256() != one.sha256()

@@ -6,6 +6,7 @@ positive ones. Row r's entries are `neurons[starts[r]:starts[r + 1]]`, neuron (l
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,13 @@ class Strengths:
         for row in range(len(self)):
             flat = self.neurons[self.starts[row] : self.starts[row + 1]].tolist()
             yield NeuronSet(self.n_layers, self.d_ff, frozenset(divmod(place, self.d_ff) for place in flat))
+
+    def sha256(self) -> str:
+        """A hash of shape, rows and values: equal for equal strengths."""
+        digest = hashlib.sha256(f"{self.n_layers} {self.d_ff}".encode())
+        for tensor in (self.starts, self.neurons, self.values):
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def to_bytes(self, **header: Any) -> bytes:
         """The rows as safetensors, with a header of plain values."""

@@ -61,7 +61,7 @@ def train(
         "recipe": asdict(recipe),
         "versions": versions(),
     }
-    fingerprint, learnt_from = view.model_fingerprint(), hashlib.sha256(strengths.to_bytes()).hexdigest()
+    fingerprint, learnt_from = view.model_fingerprint(), strengths.sha256()
     described = json.dumps([kind, provenance, fingerprint, learnt_from], sort_keys=True)
     job = hashlib.sha256(described.encode()).hexdigest()
     course = _Course(begin, [facts[at] for at in kept], own, phrasings, seed, checkpoint, job, silent)
