@@ -65,7 +65,9 @@ def test_the_fact_code_answers_its_best(detectors: dict[str, Path]) -> None:
     path = str(detectors["fact_code"])
     found = localizer("fact_code", detector=path).attribute(view, FACTS)
     rows = fact_code.inputs(strengths_of(view, FACTS), torch.tensor(trained.answer["layers"]))
-    for one, expected in zip(found, fact_code.outputs(trained.weights, rows), strict=True):
+    for one, expected in zip(
+        found, fact_code.outputs(trained.weights, rows, trained.memory, trained.answer["sharpness"]), strict=True
+    ):
         assert torch.allclose(one.scores, expected, atol=1e-5)
         assert len(one.neurons) == 7 and one.change is None
         least = float(one.scores.flatten().topk(7).values[-1])

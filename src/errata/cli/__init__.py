@@ -9,11 +9,26 @@ from typing import Annotated
 
 import typer
 
-from errata.cli import ask, bulk, data, demo, edit, history, inspection, locate, models, output, train, undoing, verify
+from errata.cli import (
+    ask,
+    bulk,
+    data,
+    demo,
+    edit,
+    history,
+    inspection,
+    locate,
+    models,
+    output,
+    reproduce,
+    train,
+    undoing,
+    verify,
+)
 from errata.errors import ErrataError
 
 INTERRUPTED = 130
-LOOK, CORRECT, KEEP = "Look into a model", "Correct it", "Keep the corrections"
+LOOK, CORRECT, KEEP, MEASURE = "Look into a model", "Correct it", "Keep the corrections", "Measure methods"
 
 
 def build() -> typer.Typer:
@@ -43,6 +58,7 @@ def build() -> typer.Typer:
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
     app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
+    app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     return app
 
 

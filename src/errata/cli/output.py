@@ -22,7 +22,12 @@ def margin() -> Console:
 
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output; NaN and infinity are errors, not output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """One JSON value as text; NaN and infinity are errors."""
+    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def fail(message: str, as_json: bool) -> None:

@@ -3,14 +3,17 @@
     input    a_l = w_l x_l / ‖x_l‖               x_l ≥ 0: a layer's attributions, strengths instead of 0/1
     layer    w_l = (c_l / max c)²,  c_l = cos of a fact's phrasings − cos of the relation's facts, at least 0
     code     c = Σ_l E_lᵀ a_l / ‖Σ_l E_lᵀ a_l‖    one for all layers
-    output   s_l = D_lᵀ c
+    recall   ĉ = Σ_j softmax_j(β c·m_j) m_j / ‖…‖    m_j: the training facts' codes, means over their phrasings
+    output   s_l = D_lᵀ ĉ
     target   y = (mean_p a^(p) − mean over the relation's facts of that)⁺,  then y / ‖y‖
-    loss     ‖s − y‖² + μ · InfoNCE of two phrasings' codes, facts with another object as negatives
+    loss     ‖D c − y‖² + μ · InfoNCE of two phrasings' codes, facts with another object as negatives
     answer   the `size` neurons with the highest s
 
 What two phrasings of a fact agree on is kept, what the relation's other facts show as well is not, and layers that
 say nothing about the fact have no say. The maps are LAND's (2 · L · H · R parameters); strengths, one code for all
-layers and the contrast are new.
+layers, the contrast and the recall are new. The recall is one step of a modern Hopfield network (Ramsauer et al. 2021,
+eq. 3): a code is drawn to the known codes near it, of facts with the same object for the most part, so that what is
+left of the phrasing goes.
 """
 
 from __future__ import annotations
@@ -59,9 +62,25 @@ def codes(weights: Weights, rows: Strengths) -> Float[Tensor, "rows rank"]:
     return functional.normalize(weights.codes(rows).sum(1), dim=-1)
 
 
-def outputs(weights: Weights, rows: Strengths) -> Float[Tensor, "rows layers d_ff"]:
-    """s of every row of `inputs`."""
+def memory(weights: Weights, rows: Strengths, phrasings: int) -> Float[Tensor, "facts rank"]:
+    """m of every fact, whose phrasings stand in order in `rows`, which are `inputs`."""
+    return functional.normalize(codes(weights, rows).view(-1, phrasings, weights.shape[2]).mean(1), dim=-1)
+
+
+def recalled(
+    found: Float[Tensor, "rows rank"], known: Float[Tensor, "facts rank"], sharpness: float
+) -> Float[Tensor, "rows rank"]:
+    """ĉ of every code; β is the sharpness."""
+    return functional.normalize((sharpness * found @ known.T).softmax(-1) @ known, dim=-1)
+
+
+def outputs(
+    weights: Weights, rows: Strengths, known: Float[Tensor, "facts rank"] | None = None, sharpness: float = 20.0
+) -> Float[Tensor, "rows layers d_ff"]:
+    """s of every row of `inputs`, from ĉ where codes are known, else from c."""
     found = codes(weights, rows)
+    if known is not None:
+        found = recalled(found, known, sharpness)
     return weights.decoded(found[:, None].expand(-1, weights.shape[0], -1))
 
 

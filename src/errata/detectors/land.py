@@ -7,9 +7,9 @@
 
 Source: Wu et al. 2025 (LAND, §4, table 7). R = 64; Adam at 1e-4, batches of 8 phrasings, 3 epochs.
 
-Ours, where the paper is silent: a counter-example is another fact of the relation, with another object, in the same
-phrasing, one a phrasing by default. P is chosen on facts kept out of training, so that the answer is 1.2 times as
-large as the input.
+Ours, where the paper is silent: a counter-example is another fact of the relation, with another object, in one of the
+same phrasings; the recipe says how many are drawn for a fact. P is chosen on facts kept out of training, so that the
+answer is 1.2 times as large as the input, as in table 7.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ def targets(
 ) -> Strengths:
     """One sparse row a fact: in how many of its `phrasings` each neuron is found, without those of counter-examples.
 
-    `sets` holds the facts' phrasings in order, `groups` each fact's relation and object. For every phrasing of a fact,
-    `counter_examples` facts of its relation with another object are drawn, as far as there are any.
+    `sets` holds the facts' phrasings in order, `groups` each fact's relation and object. For every fact
+    `counter_examples` facts of its relation with another object are drawn, as far as there are any, each in one of its
+    phrasings.
     Raises InputError where sets and groups do not match, and for a negative number of counter-examples.
     """
     if len(sets) != phrasings * len(groups) or counter_examples < 0:
@@ -57,11 +58,8 @@ def targets(
     kept = torch.ones(len(counts.neurons), dtype=torch.bool)
     for fact, (relation, obj) in enumerate(groups):
         others = [other for other in by_relation[relation] if groups[other][1] != obj]
-        chosen = [
-            other * phrasings + phrasing
-            for phrasing in range(phrasings)
-            for other in draw.sample(others, min(counter_examples, len(others)))
-        ]
+        texts = draw.sample(others, min(counter_examples, len(others)))
+        chosen = [other * phrasings + draw.randrange(phrasings) for other in texts]
         own = slice(int(counts.starts[fact]), int(counts.starts[fact + 1]))
         kept[own] = ~torch.isin(counts.neurons[own], sets.rows(chosen).neurons)
     return counts.where(kept)

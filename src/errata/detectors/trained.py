@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from errata.detectors.weights import Weights
 from errata.errors import UNREADABLE, InputError
@@ -30,7 +32,8 @@ class Trained:
     `kind`         land or fact_code
     `fingerprint`  `ModelView.model_fingerprint` of the model it was trained for
     `threshold`    t: the share of the highest attribution a neuron of the input must reach
-    `answer`       how the output is read: {"threshold": P}, or {"size": …, "layers": w}
+    `answer`       how the output is read: {"threshold": P}, or {"size": …, "layers": w, "sharpness": β}
+    `memory`       the training facts' codes `[facts, rank]` of a fact code; None for land
     `provenance`   the model's name, data, facts, seed, settings, losses, versions
     """
 
@@ -39,6 +42,7 @@ class Trained:
     fingerprint: str
     threshold: float
     answer: Mapping[str, Any]
+    memory: Float[Tensor, "facts rank"] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
@@ -51,6 +55,8 @@ class Trained:
             "provenance": dict(self.provenance),
         }
         tensors = {"encode": self.weights.encode.half(), "decode": self.weights.decode.half()}
+        if self.memory is not None:
+            tensors["memory"] = self.memory.half()
         write_durably(Path(path), save(tensors, {"format": FORMAT, "header": json.dumps(header, sort_keys=True)}))
 
     @classmethod
@@ -62,12 +68,16 @@ class Trained:
                 if metadata.get("format") != FORMAT:
                     raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
                 header = json.loads(metadata["header"])
-                weights = Weights(file.get_tensor("encode").float(), file.get_tensor("decode").float())
-            if not all(bool(torch.isfinite(tensor).all()) for tensor in (weights.encode, weights.decode)):
+                tensors = {name: file.get_tensor(name).float() for name in sorted(file.keys())}
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
                 raise ValueError("its weights are not finite")
+            weights, memory = Weights(tensors["encode"], tensors["decode"]), tensors.get("memory")
+            if memory is not None and (memory.ndim != 2 or memory.shape[1] != weights.shape[2]):
+                raise ValueError(f"its memory has the shape {tuple(memory.shape)}")
             answer, provenance = dict(header["answer"]), dict(header["provenance"])
             threshold = float(header["threshold"])
-            return cls(str(header["kind"]), weights, str(header["fingerprint"]), threshold, answer, provenance)
+            kind, fingerprint = str(header["kind"]), str(header["fingerprint"])
+            return cls(kind, weights, fingerprint, threshold, answer, memory, provenance)
         except (*UNREADABLE, SafetensorError, InputError) as error:
             raise InputError(f"{path} is not a detector ({error}): give a file that errata train wrote.") from error
 

@@ -2,10 +2,11 @@
 
     a_l = w_l x_l / ‖x_l‖,   x_l ≥ 0 the attributions of layer l for this phrasing
     c   = Σ_l E_lᵀ a_l / ‖Σ_l E_lᵀ a_l‖
-    s_l = D_lᵀ c
+    ĉ   = Σ_j softmax_j(β c·m_j) m_j / ‖…‖      m_j: codes of the training facts
+    s_l = D_lᵀ ĉ
     keep the `size` neurons with the highest s
 
-Scores are s. How E, D and w are found, errata.detectors.fact_code says; no paper has it.
+Scores are s. How E, D, w and m are found, errata.detectors.fact_code says; no paper has it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class FactCode(Localizer):
             found, strengths = identified(view, facts)
         size = int(trained.answer["size"] if self.size is None else self.size)
         layers = torch.tensor(trained.answer["layers"])
-        answers = fact_code.outputs(trained.weights, fact_code.inputs(strengths, layers))
+        sharpness = float(trained.answer["sharpness"])
+        answers = fact_code.outputs(trained.weights, fact_code.inputs(strengths, layers), trained.memory, sharpness)
         return [
             Attribution(
                 scores=scores.clone(),

@@ -16,7 +16,7 @@ class LandRecipe:
     `epochs`            passes over the phrasings (paper: 3, over nine times as many facts)
     `batch`             phrasings a step (paper: 8)
     `learning_rate`     of Adam (paper: 1e-4)
-    `counter_examples`  other facts a phrasing whose neurons leave the target (the paper gives no number)
+    `counter_examples`  texts of other facts whose neurons leave a fact's target (the paper gives no number)
     `ratio`             size of the answer as a multiple of the input's, for which P is chosen (ours: 1.2, as table 7's)
     """
 
@@ -44,19 +44,21 @@ class FactCodeRecipe:
     `learning_rate`  the highest
     `contrast`       μ, weight of InfoNCE
     `temperature`    of InfoNCE
+    `sharpness`      β, how near a known code must be to be recalled
     `size`           neurons the detector answers
     """
 
     rank: int = 64
-    steps: int = 3000
+    steps: int = 1500
     batch: int = 48
     learning_rate: float = 1e-3
     contrast: float = 0.3
     temperature: float = 0.1
+    sharpness: float = 20.0
     size: int = 20
 
     def __post_init__(self) -> None:
-        _positive(self, "rank", "steps", "batch", "learning_rate", "temperature", "size")
+        _positive(self, "rank", "steps", "batch", "learning_rate", "temperature", "sharpness", "size")
 
 
 def _positive(recipe: LandRecipe | FactCodeRecipe, *names: str) -> None:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errata.datasets.pararel import PhrasedFact
+from errata.deltas import fingerprint
 from errata.detectors import fact_code, land
 from errata.detectors.fitting import Loss, Schedule, fit
 from errata.detectors.strengths import Strengths
@@ -58,26 +59,28 @@ def train(
     provenance = {
         "model": view.name,
         "facts": len(facts),
-        "facts_sha256": _digest(facts),
+        "facts_sha256": facts_sha256(facts),
         "phrasings": phrasings,
         "seed": seed,
         "recipe": asdict(recipe),
         "versions": versions(),
     }
-    fingerprint, learnt_from = view.model_fingerprint(), hashlib.sha256(strengths.to_bytes()).hexdigest()
-    described = json.dumps([kind, provenance, fingerprint, learnt_from], sort_keys=True)
+    model = view.model_fingerprint()
+    learnt_from = [fingerprint(tensor) for tensor in (strengths.starts, strengths.neurons, strengths.values)]
+    described = json.dumps([kind, provenance, model, learnt_from], sort_keys=True)
     job = hashlib.sha256(described.encode()).hexdigest()
     course = _Course(begin, [facts[at] for at in kept], own, phrasings, seed, checkpoint, job, silent)
     if isinstance(recipe, LandRecipe):
-        weights, losses, answer = _train_land(course, other, recipe)
+        weights, losses, answer, memory = _train_land(course, other, recipe)
     else:
-        weights, losses, answer = _train_fact_code(course, recipe)
+        weights, losses, answer, memory = _train_fact_code(course, recipe)
     return Trained(
         kind=kind,
         weights=weights,
-        fingerprint=fingerprint,
+        fingerprint=model,
         threshold=recipe.threshold if isinstance(recipe, LandRecipe) else 0.0,
         answer=answer,
+        memory=memory,
         provenance={**provenance, "losses": [round(loss, 6) for loss in losses]},
     )
 
@@ -112,8 +115,8 @@ class _Course:
         )
 
 
-# Weights, losses on the way, and how the output is read.
-_Learned = tuple[Weights, list[float], dict[str, Any]]
+# Weights, losses on the way, how the output is read, and the codes that are known.
+_Learned = tuple[Weights, list[float], dict[str, Any], Tensor | None]
 
 
 def _train_land(course: _Course, held: Strengths, recipe: LandRecipe) -> _Learned:
@@ -135,7 +138,7 @@ def _train_land(course: _Course, held: Strengths, recipe: LandRecipe) -> _Learne
     size = recipe.ratio * len(inputs.neurons) / len(inputs)
     with torch.no_grad():
         least = land.threshold_for(land.outputs(_stored(weights), inputs), size)
-    return weights, losses, {"threshold": least}
+    return weights, losses, {"threshold": least}, None
 
 
 def _train_fact_code(course: _Course, recipe: FactCodeRecipe) -> _Learned:
@@ -160,7 +163,10 @@ def _train_fact_code(course: _Course, recipe: FactCodeRecipe) -> _Learned:
     weights, losses = course.fit(
         "training fact_code", recipe.steps, recipe.learning_rate, loss, lambda step: _one_cycle(step / recipe.steps)
     )
-    return weights, losses, {"size": recipe.size, "layers": [round(float(weight), 6) for weight in layers]}
+    with torch.no_grad():
+        memory = fact_code.memory(_stored(weights), rows, phrasings)
+    answer = {"size": recipe.size, "layers": [float(weight) for weight in layers], "sharpness": recipe.sharpness}
+    return weights, losses, answer, memory
 
 
 def _one_cycle(way: float) -> float:
@@ -177,7 +183,8 @@ def _rows(strengths: Strengths, facts: Sequence[int], phrasings: int) -> Strengt
     return strengths.rows([fact * phrasings + at for fact in facts for at in range(phrasings)])
 
 
-def _digest(facts: Sequence[PhrasedFact]) -> str:
+def facts_sha256(facts: Sequence[PhrasedFact]) -> str:
+    """SHA-256 over facts and their phrasings, in order."""
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(json.dumps(asdict(fact), sort_keys=True, ensure_ascii=False).encode() + b"\n")

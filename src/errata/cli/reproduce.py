@@ -1,0 +1,103 @@
+"""`errata reproduce …`: a paper's tables from one command."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from errata.cli import options, output
+from errata.errors import InputError
+
+POCKET = "pocket-"
+# LAND's t: 0.3 for GPT-2, 0.2 for Llama, whose blocks the embedded models have.
+THRESHOLDS = {"pocket-gelu": 0.3, "pocket-swiglu": 0.2}
+
+
+def group() -> typer.Typer:
+    """The commands `errata reproduce …`."""
+    app = typer.Typer(help="A paper's tables on your model, from one command.", no_args_is_help=True)
+    app.callback()(_start)
+    app.command("land")(land)
+    return app
+
+
+def _start() -> None:
+    """A paper's tables on your model, from one command."""
+
+
+def land(
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
+    ] = "pocket-gelu",
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A ParaRel folder; by default an embedded model's own facts."),
+    ] = None,
+    facts: Annotated[int, typer.Option(metavar="N", help="Held-out facts measured for each seed.")] = 120,
+    train_facts: Annotated[
+        int | None, typer.Option(metavar="N", help="Facts trained on; by default nine tenths of all.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")] = 3,
+    threshold: Annotated[
+        float | None, typer.Option(metavar="T", help="Share of the highest attribution; by default 0.3 or the model's.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Epochs of LAND's training.")] = None,
+    counter_examples: Annotated[
+        int | None, typer.Option(metavar="N", help="Counter-examples of a fact in LAND's training.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON file goes.")] = Path(),
+    pages: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where unfinished work stays; by default land-MODEL in --out.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes; by default one a core.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Reproduce LAND: its tables and figure, with controls, our own detector beside it, and intervals over seeds.
+
+    A run that was stopped goes on with the same command.
+
+    Example: errata reproduce land --model pocket-gelu --facts 120 --seeds 3
+    """
+    from errata.datasets import pararel
+    from errata.reports import land_figures, land_tables
+    from errata.reproduce.land import reproduce
+    from errata.reproduce.plan import Plan
+    from errata.training.identify import cores
+    from errata.training.recipe import LandRecipe
+
+    if data is None and not model.startswith(POCKET):
+        raise InputError(f"{model} has no facts of its own: give --data a folder with ParaRel's (docs/datasets.md).")
+    found = pararel.embedded(model.removeprefix(POCKET)) if data is None else pararel.read(data)
+    given = {"threshold": threshold, "epochs": epochs, "counter_examples": counter_examples}
+    recipe = LandRecipe(
+        **{
+            "threshold": THRESHOLDS.get(model, 0.3),
+            **{name: value for name, value in given.items() if value is not None},
+        }
+    )
+    plan = Plan(model=model, facts=facts, train_facts=train_facts, seeds=tuple(range(seeds)), land=recipe)
+    stem = f"land-{Path(model).name}"
+    command = shlex.join(["errata", *sys.argv[1:]])
+    result = reproduce(found, plan, work or out / stem, command, workers or cores(), silent=as_json)
+    place = pages or out
+    for folder in (out, place):
+        folder.mkdir(parents=True, exist_ok=True)
+    text = output.json_text(result)
+    (out / f"{stem}.json").write_text(text, encoding="utf-8")
+    figures = land_figures.draw(result, place, stem)
+    (place / f"{stem}.md").write_text(land_tables.page(result, figures), encoding="utf-8")
+    if as_json:
+        output.print_json(result)
+        return
+    page = output.paper()
+    for row in result["targets"]:
+        mark = "[green]✓[/]" if row["reached"] else "[red]✗[/]"
+        page.print(f"{mark} {row['name']}: {row['value']:.3g} (wanted {row['wanted']})", soft_wrap=True)
+    page.print(f"\nThe tables are in {place / stem}.md, the numbers in {out / stem}.json", markup=False, soft_wrap=True)
