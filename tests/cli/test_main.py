@@ -33,7 +33,7 @@ def command_names() -> list[str]:
 
 def test_all_commands_are_there() -> None:
     assert sorted(command_names()) == sorted(COMMANDS)
-    assert [group.name for group in build().registered_groups] == ["bulk", "data", "train"]
+    assert [group.name for group in build().registered_groups] == ["bulk", "data", "train", "reproduce"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

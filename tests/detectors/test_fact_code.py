@@ -67,6 +67,31 @@ def test_a_code_has_unit_length_and_serves_all_layers() -> None:
     assert torch.allclose(fact_code.outputs(weights, sparse(rows)), expected, atol=1e-6)
 
 
+def test_known_codes_are_means_over_phrasings() -> None:
+    weights, rows = Weights.random(2, 30, 4, torch.Generator().manual_seed(0)), sparse(random_rows(6))
+    found = fact_code.memory(weights, rows, 3)
+    expected = normalize(fact_code.codes(weights, rows).view(2, 3, 4).mean(1), dim=-1)
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_a_code_is_drawn_to_the_known_codes_near_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    known, found = (normalize(torch.randn(count, 4, generator=generator), dim=-1) for count in (3, 5))
+    weighted = torch.stack([torch.stack([(7 * code @ m).exp() * m for m in known]).sum(0) for code in found])
+    assert torch.allclose(fact_code.recalled(found, known, 7.0), normalize(weighted, dim=-1), atol=1e-6)
+    nearest = known[(found @ known.T).argmax(1)]
+    assert torch.allclose(fact_code.recalled(found, known, 1e4), nearest, atol=1e-5)
+
+
+def test_outputs_are_those_of_the_recalled_code() -> None:
+    weights, rows = Weights.random(2, 30, 4, torch.Generator().manual_seed(0)), sparse(random_rows(6))
+    known = fact_code.memory(weights, rows, 2)
+    code = fact_code.recalled(fact_code.codes(weights, rows), known, 5.0)
+    expected = torch.einsum("nr,lrh->nlh", code, weights.decode)
+    assert torch.allclose(fact_code.outputs(weights, rows, known, 5.0), expected, atol=1e-6)
+    assert not torch.allclose(fact_code.outputs(weights, rows), expected, atol=1e-3)
+
+
 def test_targets_leave_out_what_the_relation_shares() -> None:
     rows = random_rows(15)
     rows[:, 0, 3] = 0.6  # in every prompt alike
@@ -108,7 +133,12 @@ def test_a_code_is_stable_across_phrasings_and_different_across_facts() -> None:
     recipe = FactCodeRecipe(rank=16, steps=400, batch=24, learning_rate=1e-2, size=12)
     found = train(tiny("gpt2"), seen.facts, seen.strengths, recipe, silent=True)
     rows = fact_code.inputs(unseen.strengths, torch.tensor(found.answer["layers"]))
-    best = fact_code.outputs(found.weights, rows).flatten(1).topk(found.answer["size"]).indices
+    best = (
+        fact_code.outputs(found.weights, rows, found.memory, found.answer["sharpness"])
+        .flatten(1)
+        .topk(found.answer["size"])
+        .indices
+    )
     answers = torch.zeros(len(rows), LAYERS * D_FF, dtype=torch.bool).scatter_(1, best, True)
     groups = [(fact.relation, fact.object) for fact in unseen.facts]
 

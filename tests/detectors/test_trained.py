@@ -54,6 +54,16 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         Trained.load(tmp_path / "nothing")
 
 
+def test_known_codes_are_stored_too(tmp_path: Path) -> None:
+    path, memory = tmp_path / "detector", torch.rand(5, 3, generator=torch.Generator().manual_seed(1))
+    detector(kind="fact_code", memory=memory).save(path)
+    found = Trained.load(path).memory
+    assert found is not None and torch.equal(found, memory.half().float())
+    detector(memory=torch.rand(5, 4)).save(path)
+    with pytest.raises(InputError, match="its memory has the shape"):
+        Trained.load(path)
+
+
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     made = detector()
     made.weights.encode[0, 0, 0] = float("nan")

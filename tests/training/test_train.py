@@ -41,6 +41,14 @@ def test_a_seed_gives_its_bits(data: Planted, recipe: LandRecipe | FactCodeRecip
     assert one.provenance["facts"] == 32 and one.provenance["phrasings"] == 4
 
 
+def test_a_fact_code_knows_the_codes_it_was_trained_on(data: Planted) -> None:
+    found = train(tiny("gpt2"), data.facts, data.strengths, CODE, silent=True)
+    assert found.memory is not None and found.memory.shape == (29, 4)
+    assert torch.allclose(found.memory.norm(dim=1), torch.ones(29), atol=1e-5)
+    assert found.answer["sharpness"] == CODE.sharpness
+    assert train(tiny("gpt2"), data.facts, data.strengths, LAND, silent=True).memory is None
+
+
 @RECIPES
 def test_what_a_detector_says_of_itself_is_read_again(
     data: Planted, recipe: LandRecipe | FactCodeRecipe, tmp_path: Path
