@@ -62,3 +62,22 @@ def test_tables_of_attribution_are_those_of_the_result_file() -> None:
         shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
         assert shown is not None
         assert shown[1] == table
+
+
+@pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
+def test_the_page_on_land_is_that_of_the_result_file(model: str) -> None:
+    from errata.reports.land.tables import page
+
+    result = json.loads((ROOT / f"benchmarks/results/land-{model}.json").read_text(encoding="utf-8"))
+    shown = (ROOT / f"docs/results/land-{model}.md").read_text(encoding="utf-8")
+    names = re.findall(r"\]\((land-[\w-]+\.png)\)", shown)
+    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"land-{model}-"): name for name in names})
+
+
+def test_the_costs_of_land_are_those_of_the_result_file() -> None:
+    from benchmarks._land_shapes_table import table
+
+    page = (ROOT / "docs/land.md").read_text(encoding="utf-8")
+    rows = json.loads((ROOT / "benchmarks/results/land-shapes.json").read_text(encoding="utf-8"))
+    shown = re.search(r"<!-- costs -->\n(.*?)\n<!-- /costs -->", page, re.DOTALL)
+    assert shown and shown[1] == table(rows)

@@ -72,9 +72,8 @@ def land(
     from dataclasses import replace
 
     from errata.datasets import pararel
-    from errata.reports import land_figures, land_tables
-    from errata.reproduce.land import reproduce
-    from errata.reproduce.plan import Plan
+    from errata.reports.land import figures, tables
+    from errata.reproduce.land import Plan, reproduce
     from errata.training.identify import cores
     from errata.training.recipe import LandRecipe
 
@@ -97,8 +96,8 @@ def land(
         folder.mkdir(parents=True, exist_ok=True)
     text = output.json_text(result)
     (out / f"{stem}.json").write_text(text, encoding="utf-8")
-    figures = land_figures.draw(result, place, stem)
-    (place / f"{stem}.md").write_text(land_tables.page(result, figures), encoding="utf-8")
+    drawn = figures.draw(result, place, stem)
+    (place / f"{stem}.md").write_text(tables.page(result, drawn), encoding="utf-8")
     if as_json:
         output.print_json(result)
         return

@@ -7,7 +7,8 @@ READING = {
         "N_s neurons are found from one phrasing and N_u from all phrasings of a fact together; two phrasings share "
         "N_so of them, which is R_so of their union. R_so is worth something only beside R_cross, the overlap between "
         "*different* facts in the same phrasing: a detector that always answers the same has both at 100 %. `empty` is "
-        "the share of phrasings for which nothing is found."
+        "the share of phrasings for which nothing is found. New objects are those that no training fact of the "
+        "relation has."
     ),
     "example": (
         "Neurons as (layer, index), those that all three phrasings have in bold; the paper's tables 5 and 8 show the "
@@ -15,22 +16,31 @@ READING = {
     ),
     "amplification": (
         "The change ratio (P_after − P_before) / P_before of the answer when the neurons' activations are doubled: "
-        "found and tested on one text (Same), on two phrasings (Related), on two facts (Unrelated). Neurons that carry "
-        "a fact have a high Related and a low Unrelated."
+        "asked in the phrasing they come from (Same), in another phrasing of the fact (Related), and the same answer "
+        "behind another fact's prompt (Unrelated). Neurons that carry a fact have a high Related and a low Unrelated; "
+        "an answer that the model is sure of leaves no room upwards."
     ),
     "suppression": (
         "The same ratio when the neurons are set to zero: −1 means that the answer is gone. A good set is far below 0 "
         "under Related and near 0 under Unrelated. The paper does not print this table."
     ),
     "editing": (
-        "The share of prompts that give the new answer after the edit, and the share of neighbours whose answer is the "
-        "one before it; `kept, same object` is that of neighbours that have the fact's object. The row `before` is the "
-        "unedited model."
+        "The share of prompts that give the new answer after the edit (Unrelated: another fact's prompts), and the "
+        "share of neighbours kept: other facts of the relation, answered right before, that are answered right after. "
+        "`kept, same object` is that of neighbours with the fact's own object. The row `before` is the unedited model."
     ),
     "equal_damage": (
         "A larger λ changes more answers, the neighbours' too. So the methods are compared at equal damage: the "
         "highest success under Related with at least 90 % of the neighbours kept, interpolated along each method's "
         "curve, and the λ it takes."
+    ),
+    "sweep": (
+        "One setting changed at a time, on the first seed's facts; edits as printed. `recall false` leaves out the "
+        "known codes, `contrast 0` the term that holds facts apart."
+    ),
+    "layers": (
+        "The weight of a layer in the fact code: how alike a fact's phrasings are there, less how alike the relation's "
+        "facts are. It says at which layers the last position's neurons tell facts apart."
     ),
     "targets": "What was wanted, what was measured, and whether that is enough.",
 }
@@ -58,6 +68,8 @@ TITLES = {
     "suppression": "Suppression (not in the paper)",
     "editing": "Editing (table 10)",
     "equal_damage": "Editing at equal damage (not in the paper)",
+    "sweep": "Other settings",
+    "layers": "Layers that tell facts apart (not in the paper)",
     "targets": "Targets",
 }
 FIGURES = {

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from matplotlib.colors import to_rgb
 from matplotlib.typing import RcKeyType
 
-from errata.reports.land_result import RANDOM
+from errata.reports.land.numbers import RANDOM
 
 Color: TypeAlias = str | tuple[float, float, float]
 

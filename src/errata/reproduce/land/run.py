@@ -30,12 +30,12 @@ from errata.methods import localizer, versions
 from errata.model.identity import identify as identify_model
 from errata.model.load import load
 from errata.model.view import ModelView
-from errata.reproduce import _land_edits as editing
-from errata.reproduce._land_result import result_of
-from errata.reproduce._land_sets import BASELINE, CODE, LAND, METHODS, Sets, all_sets
-from errata.reproduce._summary import mean
-from errata.reproduce.land_sweep import Bench, sweep
-from errata.reproduce.plan import Plan
+from errata.reproduce.land import edits as editing
+from errata.reproduce.land.plan import Plan
+from errata.reproduce.land.result import result_of
+from errata.reproduce.land.sets import BASELINE, CODE, LAND, METHODS, Sets, all_sets
+from errata.reproduce.land.sweep import Bench, sweep
+from errata.reproduce.summary import mean
 from errata.training.identify import identify
 from errata.training.train import facts_sha256, train
 
@@ -58,7 +58,7 @@ def reproduce(
     """
     work.mkdir(parents=True, exist_ok=True)
     everything = data.facts
-    parts = {seed: _parts(data, plan, seed) for seed in plan.seeds}
+    parts = {seed: parts_of(data, plan, seed) for seed in plan.seeds}
     needed = {fact for train_part, test_part in parts.values() for fact in (*train_part, *test_part)}
     facts = [fact for fact in everything if plan.train_facts is None or fact in needed]
     prompts = [asked for fact in facts for asked in (*fact.facts, *fact.heldout)]
@@ -111,7 +111,7 @@ def reproduce(
     return {**head, **result_of(seeds, plan), **more}
 
 
-def _parts(data: ParaRel, plan: Plan, seed: int) -> tuple[list[PhrasedFact], list[PhrasedFact]]:
+def parts_of(data: ParaRel, plan: Plan, seed: int) -> tuple[list[PhrasedFact], list[PhrasedFact]]:
     """The facts to train on and those to measure on, of which none is in both."""
     split = data.split(seed)
     if len(split.test) < plan.facts:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from errata.neurons import Neuron
-from errata.reports import land_paper
-from errata.reports.land_paper import Printed
-from errata.reports.land_result import (
+from errata.reports.land import paper
+from errata.reports.land.numbers import (
     MISSING,
     RANDOM,
     Measured,
@@ -23,7 +22,8 @@ from errata.reports.land_result import (
     ratio,
     share,
 )
-from errata.reports.land_words import CONTROL, DESCRIPTIONS, FIGURES, METHODS, NOTES, READING, TITLES
+from errata.reports.land.paper import Printed
+from errata.reports.land.words import CONTROL, DESCRIPTIONS, FIGURES, METHODS, NOTES, READING, TITLES
 
 Show = Callable[[Measured], str]
 
@@ -43,6 +43,7 @@ IDENTIFICATION: dict[str, tuple[str, Show]] = {
     "cross_same_object": ("R_cross, same object", share),
     "cross_different_relation": ("R_cross, other relation", share),
     "heldout_phrasings": ("R_so, held-out phrasings", share),
+    "r_so_unseen_objects": ("R_so, new objects", share),
 }
 RATIOS: dict[str, tuple[str, Show]] = {
     "same": ("Same", ratio),
@@ -64,15 +65,28 @@ EQUAL_DAMAGE: dict[str, tuple[str, Show]] = {
 }
 
 
+SWEPT = {
+    "r_so": "R_so",
+    "cross_same_relation": "R_cross, same relation",
+    "empty": "empty",
+    "related": "Related",
+    "unrelated": "Unrelated",
+    "kept": "neighbours kept",
+}
+OPTIONAL = frozenset({"sweep", "layers"})
+
+
 def tables(result: Result) -> dict[str, str]:
     """Every table of a result as Markdown, by name."""
     return {
-        "identification": _measured(result, "identification", IDENTIFICATION, land_paper.IDENTIFICATION),
-        "amplification": _measured(result, "amplification", RATIOS, land_paper.AMPLIFICATION),
+        "identification": _measured(result, "identification", IDENTIFICATION, paper.IDENTIFICATION),
+        "amplification": _measured(result, "amplification", RATIOS, paper.AMPLIFICATION),
         "suppression": _measured(result, "suppression", RATIOS),
-        "editing": _measured(result, "editing", EDITING, land_paper.EDITING, result.get("before")),
+        "editing": _measured(result, "editing", EDITING, paper.EDITING, result.get("before")),
         "equal_damage": _measured(result, "equal_damage", EQUAL_DAMAGE),
         "example": _example(result),
+        "sweep": _sweep(result),
+        "layers": _layers(result),
         "targets": _targets(result),
     }
 
@@ -82,6 +96,8 @@ def page(result: Result, figures: Mapping[str, str]) -> str:
     written = tables(result)
     blocks = [f"# LAND on {result['model']}", _measurement(result), _methods(result)]
     for name, title in TITLES.items():
+        if name in OPTIONAL and name not in result:
+            continue
         blocks += [f"## {title}", READING[name], written[name], *([NOTES[name]] if name in NOTES else [])]
         blocks += [f"![{DESCRIPTIONS[key]}]({figures[key]})" for key in FIGURES.get(name, ()) if key in figures]
         if name == "equal_damage":
@@ -134,6 +150,30 @@ def _neurons(found: set[Neuron], common: set[Neuron]) -> str:
     written = [f"**{name}**" if neuron in common else name for neuron, name in names.items()]
     rest = f" and {len(written) - WRITTEN} more" if len(written) > WRITTEN else ""
     return (" ".join(written[:WRITTEN]) or "none") + rest
+
+
+def _sweep(result: Result) -> str:
+    """One row a variant of a detector: numbers of one seed, without intervals."""
+    rows = [
+        [
+            label(row["method"]),
+            ", ".join(f"{name} {_text(value)}" for name, value in row["change"].items()) or "as compared",
+            _plain(row["neurons"], 1),
+            *(_percent(row.get(key)) for key in SWEPT),
+        ]
+        for row in (result.get("sweep") or {}).get("rows", ())
+    ]
+    return _table(["method", "changed", "neurons", *SWEPT.values()], rows, text=2)
+
+
+def _layers(result: Result) -> str:
+    layers = result.get("layers") or ()
+    rows = [["w", *(f"{value['mean']:.2f}" for value in layers)]] if layers else []
+    return _table(["layer", *map(str, range(len(layers)))], rows)
+
+
+def _percent(value: float | None) -> str:
+    return MISSING if value is None else f"{100 * value:.1f} %"
 
 
 def _targets(result: Result) -> str:

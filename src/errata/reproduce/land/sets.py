@@ -48,11 +48,11 @@ def all_sets(
         found[LAND].append(land_sets(detectors[LAND], identified.rows(own)))
         found[CODE].append(code_sets(detectors[CODE], rows.rows(own)))
     size = round(float(torch.stack([own[:asked].sum(1).float().mean() for own in found[LAND]]).mean()))
-    frequent = _frequent(*training, threshold, max(1, size))
-    found[FREQUENT] = [frequent[fact.relation].expand(per_fact, -1) for fact in facts]
+    usual = frequent(*training, threshold, max(1, size))
+    found[FREQUENT] = [usual[fact.relation].expand(per_fact, -1) for fact in facts]
     generator = torch.Generator().manual_seed(seed)
     for like in (BASELINE, LAND, CODE):
-        found[RANDOM + like] = [_shuffled(own, rows.n_layers, generator) for own in found[like]]
+        found[RANDOM + like] = [shuffled(own, rows.n_layers, generator) for own in found[like]]
     return {name: found[name] for name in METHODS}
 
 
@@ -71,9 +71,10 @@ def code_sets(trained: Trained, rows: Strengths) -> Bool[Tensor, "phrasings neur
     return torch.zeros_like(flat, dtype=torch.bool).scatter_(1, chosen, True)
 
 
-def _frequent(
+def frequent(
     facts: Sequence[PhrasedFact], rows: Strengths, threshold: float, size: int
 ) -> dict[str, Bool[Tensor, " neurons"]]:
+    """The `size` neurons that most of a relation's phrasings find, by relation."""
     phrasings = len(rows) // len(facts)
     identified = rows.above(threshold)
     found: dict[str, Bool[Tensor, " neurons"]] = {}
@@ -85,7 +86,7 @@ def _frequent(
     return found
 
 
-def _shuffled(
+def shuffled(
     sets: Bool[Tensor, "phrasings neurons"], layers: int, generator: torch.Generator
 ) -> Bool[Tensor, "phrasings neurons"]:
     """As many neurons in each layer, elsewhere at random."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from errata.reports import land_paper
-from errata.reports.land_result import count, label, number, points, ratio, share
-from errata.reports.land_tables import page, tables
+from errata.reports.land import paper
+from errata.reports.land.numbers import count, label, number, points, ratio, share
+from errata.reports.land.tables import page, tables
 
 NAMES = ["identification", "amplification", "suppression", "editing", "equal_damage", "example", "targets"]
 FIGURES = {"figure1": "a-figure1.png", "identification": "a-identification.png", "curve": "a-curve.png"}
@@ -84,7 +84,7 @@ def test_nobody_takes_the_papers_numbers_for_ours(result: dict[str, Any]) -> Non
 
 
 def test_the_papers_numbers_are_those_of_its_tables() -> None:
-    printed = [*land_paper.IDENTIFICATION, *land_paper.AMPLIFICATION, *land_paper.EDITING]
+    printed = [*paper.IDENTIFICATION, *paper.AMPLIFICATION, *paper.EDITING]
     assert {row.table for row in printed} == {4, 7, 9, 10}
     found = {(row.table, row.model, row.method): row.values for row in printed}
     assert found[4, "Llama-3.2-1B", "knowledge_neurons"]["n_uo"] == 14.58

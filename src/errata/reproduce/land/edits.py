@@ -23,8 +23,8 @@ from errata.datasets.pararel import PhrasedFact
 from errata.model.tokens import encode
 from errata.model.variants import Answer, Change, Question, ask
 from errata.model.view import ModelView
-from errata.reproduce._land_sets import Sets
-from errata.reproduce.plan import Plan
+from errata.reproduce.land.plan import Plan
+from errata.reproduce.land.sets import Sets
 
 Measured = dict[str, list[float]]
 # Edits asked about in one go: their neurons lie dense in memory.

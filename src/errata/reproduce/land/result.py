@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from errata.reproduce._land_sets import BASELINE, CODE, LAND, METHODS, RANDOM, REFINED
-from errata.reproduce._summary import at_kept, mean, over_seeds
-from errata.reproduce.plan import Plan
+from errata.reproduce.land.plan import Plan
+from errata.reproduce.land.sets import BASELINE, CODE, LAND, METHODS, RANDOM, REFINED
+from errata.reproduce.summary import at_kept, mean, over_seeds
 
 KINDS = ("same", "related", "unrelated", "kept", "kept_same_object")
 POINTS = 0.1083  # LAND's lead over the baseline on Related in table 10, as a share

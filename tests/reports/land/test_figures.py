@@ -10,9 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from errata.reports.land_curve import curve
-from errata.reports.land_figures import draw
-from errata.reports.land_style import COLORS, color_of
+from errata.reports.land.curve import curve
+from errata.reports.land.figures import draw
+from errata.reports.land.style import COLORS, color_of
 
 FIGURES = {"figure1", "identification", "amplification", "suppression", "editing", "curve", "example"}
 

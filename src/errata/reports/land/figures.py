@@ -13,9 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from errata.reports.land_curve import curve
-from errata.reports.land_example import example
-from errata.reports.land_result import (
+from errata.reports.land.curve import curve
+from errata.reports.land.example import example
+from errata.reports.land.numbers import (
     EXAMPLES,
     MISSING,
     Measured,
@@ -26,7 +26,7 @@ from errata.reports.land_result import (
     methods_of,
     number,
 )
-from errata.reports.land_style import INK, LINE, MUTED, STYLE, Color, color_of
+from errata.reports.land.style import INK, LINE, MUTED, STYLE, Color, color_of
 
 DPI = 150
 SETTINGS = {"same": "Same", "related": "Related", "unrelated": "Unrelated"}
@@ -87,6 +87,7 @@ def _histogram(axes: Axes, edges: list[float], found: Mapping[str, Any], method:
     shown = "" if center is None else f", mean {100 * center:.1f} %"
     axes.set_title(f"{label(method)}{shown}", fontsize=9.5)
     axes.set_xlim(edges[0], edges[-1])
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     axes.tick_params(axis="y", labelsize=9, labelcolor=MUTED)
 

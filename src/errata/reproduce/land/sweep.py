@@ -25,10 +25,10 @@ from errata.detectors.trained import Trained
 from errata.evaluation.overlap import across, overlap
 from errata.ledger.disk import write_durably
 from errata.model.view import ModelView
-from errata.reproduce import _land_edits as editing
-from errata.reproduce._land_sets import code_sets, land_sets
-from errata.reproduce._summary import mean
-from errata.reproduce.plan import Plan
+from errata.reproduce.land import edits as editing
+from errata.reproduce.land.plan import Plan
+from errata.reproduce.land.sets import code_sets, land_sets
+from errata.reproduce.summary import mean
 from errata.training.recipe import FactCodeRecipe, LandRecipe
 from errata.training.train import held_out, train
 

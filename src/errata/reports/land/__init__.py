@@ -1,0 +1,1 @@
+"""A result of `errata reproduce land` as a page of tables and as figures."""
