@@ -43,7 +43,7 @@ METHODS, ASKED = 4, 12  # of table 10: its methods, and the questions that each 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("shape", choices=["gpt2-124m", "llama-3.2-1b", "gpt2-tiny"])
+    parser.add_argument("shape", choices=["gpt2-124m", "llama-3.2-1b"])
     parser.add_argument("--facts", type=int, default=200)
     parser.add_argument("--steps", type=int, default=100, help="training steps that are timed")
     parser.add_argument("--edits", type=int, default=20)

@@ -19,7 +19,7 @@ def test_one_seed_has_no_interval_and_none_has_nothing() -> None:
 
 
 def point(strength: float, related: float, kept: float) -> dict[str, float]:
-    return {"lambda": strength, "related": related, "kept": kept}
+    return {"lambda": float(strength), "related": related, "kept": kept}
 
 
 def test_a_curve_is_read_where_it_crosses() -> None:

@@ -50,7 +50,7 @@ class Plan:
 
     def settings(self) -> dict[str, Any]:
         """Everything but the seeds, as plain values."""
-        return {name: value for name, value in asdict(self).items() if name != "seeds"}
+        return json.loads(json.dumps({name: value for name, value in asdict(self).items() if name != "seeds"}))
 
     def key(self, seed: int, weights: str, data: str) -> str:
         """What a seed's numbers depend on, as a hash: these settings, the model's weights, the data."""

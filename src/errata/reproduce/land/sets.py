@@ -49,7 +49,8 @@ def all_sets(
         found[CODE].append(code_sets(detectors[CODE], rows.rows(own)))
     size = round(float(torch.stack([own[:asked].sum(1).float().mean() for own in found[LAND]]).mean()))
     usual = frequent(*training, threshold, max(1, size))
-    found[FREQUENT] = [usual[fact.relation].expand(per_fact, -1) for fact in facts]
+    none = torch.zeros(rows.n_layers * rows.d_ff, dtype=torch.bool)  # of a relation that nothing was learned from
+    found[FREQUENT] = [usual.get(fact.relation, none).expand(per_fact, -1) for fact in facts]
     generator = torch.Generator().manual_seed(seed)
     for like in (BASELINE, LAND, CODE):
         found[RANDOM + like] = [shuffled(own, rows.n_layers, generator) for own in found[like]]
