@@ -129,3 +129,13 @@ def test_a_file_is_not_written_over_unasked(run: Run, folder: Path, data: Path) 
     result = run(*words("land", folder, data))
     assert result.code == 2 and "--force" in result.err
     assert Path("detector").read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["land", "fact_code"])
+def test_both_kinds_take_the_gated_model(run: Run, kind: str, tmp_path: Path) -> None:
+    """Its threshold is LAND's alone."""
+    settings = ["--set", "epochs=1"] if kind == "land" else ["--set", "steps=2"]
+    out = tmp_path / "detector.safetensors"
+    given = ["train", kind, "pocket-swiglu", "--out", str(out), "--facts", "10", "--workers", "1", *settings]
+    assert run(*given).code == 0
+    assert Trained.load(out).threshold == (0.2 if kind == "land" else 0.0)

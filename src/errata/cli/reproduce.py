@@ -13,8 +13,6 @@ from errata.cli import options, output
 from errata.errors import InputError
 
 POCKET = "pocket-"
-# LAND's t: 0.3 for GPT-2, 0.2 for Llama, whose blocks the embedded models have.
-THRESHOLDS = {"pocket-gelu": 0.3, "pocket-swiglu": 0.2}
 
 
 def group() -> typer.Typer:
@@ -75,7 +73,7 @@ def land(
     from errata.reports.land import figures, tables
     from errata.reproduce.land import Plan, reproduce
     from errata.training.identify import cores
-    from errata.training.recipe import LandRecipe
+    from errata.training.recipe import THRESHOLDS, LandRecipe
 
     if data is None and not model.startswith(POCKET):
         raise InputError(f"{model} has no facts of its own: give --data a folder with ParaRel's (docs/datasets.md).")

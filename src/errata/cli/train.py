@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from errata.detectors.trained import Trained
 
 POCKET = "pocket-"
-# t that differs from the recipe's: the LAND paper's for a gated model.
-THRESHOLDS = {"pocket-swiglu": 0.2}
 
 Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the detector goes.")]
 Data = Annotated[
@@ -106,13 +104,15 @@ def _train(
     from errata.cli.settings import make_recipe
     from errata.methods import localizer, settings_of
     from errata.training.identify import cores, identify
+    from errata.training.recipe import THRESHOLDS
     from errata.training.train import train
 
     if out.exists() and not force:
         raise InputError(f"{out} exists: give another FILE, or --force to write over it.")
     if not out.absolute().parent.is_dir():
         raise InputError(f"There is no directory {out.parent} for {out.name}: make it first.")
-    recipe = make_recipe(kind, settings, **({"threshold": THRESHOLDS[model]} if model in THRESHOLDS else {}))
+    usual = {"threshold": THRESHOLDS[model]} if kind == "land" and model in THRESHOLDS else {}
+    recipe = make_recipe(kind, settings, **usual)
     facts = _facts(model, data, count, seed)
     work = work or out.with_name(f"{out.name}.work")
     view, method = open_view(model), localizer("knowledge_neurons")

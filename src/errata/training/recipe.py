@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from errata.errors import InputError
 
+# LAND's t of the embedded models: the paper's for GPT-2 and for Llama, whose blocks they have.
+THRESHOLDS = {"pocket-gelu": 0.3, "pocket-swiglu": 0.2}
+
 
 @dataclass(frozen=True)
 class LandRecipe:
