@@ -1,7 +1,7 @@
 """What `errata reproduce land` costs on GPT-2 and Llama-3.2-1B: their shapes with random weights, stage by stage.
 
-    python benchmarks/land_shapes.py gpt2-124m --facts 200
-    python benchmarks/land_shapes.py llama-3.2-1b --facts 2
+    python benchmarks/land_shapes.py gpt2-124m --facts 200 --steps 50
+    python benchmarks/land_shapes.py llama-3.2-1b --facts 2 --steps 15 --edits 4
 
 The facts are the embedded model's, ten phrasings each; answers of random weights mean nothing, and nothing but time and
 memory is kept. From the time of a prompt, a training step and a question the paper's whole protocol is worked out:
@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -51,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         row = measure(given.shape, Path(folder), given.facts, given.steps, given.edits, given.seed)
-    row["command"] = f"python benchmarks/land_shapes.py {given.shape} --facts {given.facts}"
+    row["command"] = shlex.join(["python", "benchmarks/land_shapes.py", *sys.argv[1:]])
     rows = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     rows[given.shape] = row
     OUT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
