@@ -57,8 +57,8 @@ def build() -> typer.Typer:
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
-    app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
+    app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     return app
 
 

@@ -83,6 +83,14 @@ def result() -> dict[str, Any]:
             name: {"lambda": measured(1.75), "related": measured(0.175), "unrelated": None} for name in METHODS
         },
         "differences": [{"name": "land − knowledge_neurons, Related, as printed", "value": measured(-0.1083, 0.012)}],
+        "sweep": {
+            "seed": 0,
+            "rows": [
+                {"method": "land", "change": {}, "neurons": 14.4, "r_so": 0.48, "cross_same_relation": 0.38},
+                {"method": "fact_code", "change": {"recall": False}, "neurons": 20.0, "r_so": 0.786, "kept": 0.902},
+            ],
+        },
+        "layers": [measured(0.1), measured(1.0)],
         "targets": [
             {"name": "R_so of LAND", "value": 0.9512, "wanted": "≥ 0.96", "reached": False},
             {"name": "R_cross of the fact code", "value": 0.144, "wanted": "≤ 0.3", "reached": True},
@@ -107,5 +115,6 @@ def bare(result: dict[str, Any]) -> dict[str, Any]:
     found["editing"]["land"]["kept"] = None
     found["curve"] = {"land": [{"lambda": 1.0, "same": None, "related": None, "unrelated": None, "kept": None}]}
     found["example"]["neurons"] = {"land": SETS["land"]}
+    del found["sweep"], found["layers"]
     found["equal_damage"], found["differences"], found["targets"], found["figure1"] = {}, [], [], None
     return found

@@ -8,7 +8,8 @@ from errata.reports.land import paper
 from errata.reports.land.numbers import count, label, number, points, ratio, share
 from errata.reports.land.tables import page, tables
 
-NAMES = ["identification", "amplification", "suppression", "editing", "equal_damage", "example", "targets"]
+NAMES = ["identification", "amplification", "suppression", "editing", "equal_damage", "example"]
+NAMES += ["sweep", "layers", "targets"]
 FIGURES = {"figure1": "a-figure1.png", "identification": "a-identification.png", "curve": "a-curve.png"}
 
 
@@ -126,6 +127,14 @@ def test_the_page_tells_everything(result: dict[str, Any]) -> None:
         "- seconds: identify 81.2, train 4.0, measure 30.0; 115.2 together",
     ):
         assert line in written.splitlines()
+
+
+def test_a_sweep_shows_what_was_changed(result: dict[str, Any]) -> None:
+    table = tables(result)["sweep"]
+    assert row(table, "LAND", "as compared")["R_so"] == "48.0 %"
+    changed = row(table, "fact code", "recall false")
+    assert changed["neighbours kept"] == "90.2 %" and changed["R_cross, same relation"] == "–"
+    assert tables(result)["layers"].splitlines()[-1] == "| w | 0.10 | 1.00 |"
 
 
 def test_missing_methods_are_left_out_and_missing_tables_are_named(bare: dict[str, Any]) -> None:
