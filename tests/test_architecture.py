@@ -22,7 +22,7 @@ ROWS: tuple[frozenset[str], ...] = tuple(
     for row in (
         "errors",
         "registry",
-        "facts neurons deltas scores",
+        "facts neurons deltas scores history",
         "model",
         "associative ledger",
         "detectors",

@@ -190,3 +190,12 @@ def test_a_folder_or_a_missing_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match="is not an edit"):
             Edit.load(path)
+
+
+def test_state_travels_with_the_edit(tmp_path):
+    edit = Edit((), "memit_aligned", (), state={"keys.3": torch.arange(6.0).view(2, 3)})
+    edit.save(tmp_path / "edit.safetensors")
+    found = Edit.load(tmp_path / "edit.safetensors")
+    assert found.state.keys() == {"keys.3"}
+    assert torch.equal(found.state["keys.3"], edit.state["keys.3"])
+    assert found.to_bytes() == edit.to_bytes()

@@ -7,7 +7,7 @@ import torch
 
 from errata import Fact
 from errata.errors import EditError
-from errata.methods import Editor, settings_of
+from errata.methods import Computed, Editor, settings_of
 from tests.tiny import tiny
 
 FACT = Fact("France", "The capital of {} is", target="Rome", answer="Paris")
@@ -19,13 +19,13 @@ class Careless(Editor):
 
     hook: bool = False
 
-    def _edit(self, view, facts):
+    def _edit(self, view, facts, history):
         if self.hook:
             view.projection(0).register_forward_pre_hook(lambda *_: None)
         else:
             with torch.no_grad():
                 view.parameter(0).data[0, 0] += 1
-        return [view.delta(0, torch.zeros(view.d_model, 1), torch.zeros(1, view.d_ff))], {}
+        return Computed([view.delta(0, torch.zeros(view.d_model, 1), torch.zeros(1, view.d_ff))])
 
 
 @pytest.mark.parametrize("hook", [True, False])

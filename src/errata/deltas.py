@@ -19,6 +19,7 @@ from errata.errors import UNREADABLE, InputError
 from errata.facts import Fact
 
 FORMAT = "errata-edit-1"
+STATE = "state."
 
 
 def fingerprint(weight: Tensor) -> str:
@@ -81,7 +82,10 @@ class WeightDelta:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Edit:
-    """An ordered list of weight deltas that makes some facts true, with how it was computed."""
+    """An ordered list of weight deltas that makes some facts true, with how it was computed.
+
+    `state` is what the method's later edits need to know of this one, such as its keys; it changes no weight.
+    """
 
     deltas: tuple[WeightDelta, ...]
     method: str
@@ -89,6 +93,7 @@ class Edit:
     settings: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    state: Mapping[str, Tensor] = field(default_factory=dict)
 
     def norm(self) -> float:
         """Root of the summed squared norms of the deltas."""
@@ -99,6 +104,8 @@ class Edit:
         tensors = {}
         for i, delta in enumerate(self.deltas):
             tensors[f"{i}.left"], tensors[f"{i}.right"] = delta.left, delta.right
+        for name, tensor in self.state.items():
+            tensors[STATE + name] = tensor.detach().cpu().contiguous()
         header = {
             "method": self.method,
             "facts": [asdict(fact) for fact in self.facts],
@@ -137,11 +144,14 @@ class Edit:
                     )
                     for i, row in enumerate(header["deltas"])
                 )
+                names = [name for name in file.keys() if name.startswith(STATE)]  # noqa: SIM118 (not a mapping)
+                state = {name.removeprefix(STATE): file.get_tensor(name) for name in names}
             return cls(
                 deltas=deltas,
                 method=str(header["method"]),
                 facts=tuple(Fact(**row) for row in header["facts"]),
                 **{name: dict(header[name].items()) for name in ("settings", "measured", "versions")},
+                state=state,
             )
         except InputError as error:
             raise InputError(f"{path} is not a usable edit: {error}") from error

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast, final
 
 import torch
+from torch import Tensor
 
 from errata import registry
 from errata.deltas import Edit, WeightDelta
 from errata.errors import EditError, InputError
 from errata.facts import Fact
+from errata.history import History
 from errata.model.hooks import count_hooks
 from errata.model.view import ModelView
 from errata.neurons import Attribution
@@ -34,6 +36,18 @@ class Localizer(ABC):
         """Score every neuron for every fact; the model is left as it was."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """What an editor found: the deltas, what was measured on the way, and what later edits need to know of this one.
+
+    `state` goes into the edit's file; a method reads it back from the history (see `errata.history`).
+    """
+
+    deltas: Sequence[WeightDelta]
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Editor(ABC):
     """Computes an edit that makes facts true; the model itself is not changed."""
@@ -44,32 +58,56 @@ class Editor(ABC):
         return type(self).__module__.rpartition(".")[2]
 
     @final
-    def edit(self, view: ModelView, facts: Sequence[Fact]) -> Edit:
+    def edit(self, view: ModelView, facts: Sequence[Fact], history: History | None = None) -> Edit:
         """Compute the edit for these facts, with its provenance.
 
+        `history` holds the edits that are in the view's weights, for methods that remember; none by default.
         Raises InputError for no facts or a fact without target, UnsupportedModelError for a model whose weights cannot
         be edited, EditError when the method fails or when it leaves a
         weight or a hook of the model changed.
         """
         if not facts:
             raise InputError("There are no facts to edit: give at least one.")
+        return self._provenance(tuple(facts), self._checked(view, facts, history or History()))
+
+    @final
+    def close(self, view: ModelView, history: History) -> Edit | None:
+        """The edit that a method makes at the end of a sequence, once all of `history` is in the weights.
+
+        It is about no fact of its own.
+        None for methods that make none, and where there is nothing to do. Raises as `edit` does.
+        """
+        found = self._checked(view, None, history)
+        if not found.deltas:
+            return None
+        return self._provenance((), found)
+
+    def _checked(self, view: ModelView, facts: Sequence[Fact] | None, history: History) -> Computed:
         view.require_editable()
         before = _census(view)
-        deltas, measured = self._edit(view, facts)
+        found = self._close(view, history) if facts is None else self._edit(view, facts, history)
         if _census(view) != before:
             raise EditError(f"The editor {self.name} left the model changed: an editor must only compute an edit.")
+        return found
+
+    def _provenance(self, facts: tuple[Fact, ...], found: Computed) -> Edit:
         return Edit(
-            deltas=tuple(deltas),
+            deltas=tuple(found.deltas),
             method=self.name,
-            facts=tuple(facts),
+            facts=facts,
             settings=settings_of(self),
-            measured=measured,
+            measured=found.measured,
             versions=versions(),
+            state=found.state,
         )
 
     @abstractmethod
-    def _edit(self, view: ModelView, facts: Sequence[Fact]) -> tuple[list[WeightDelta], dict[str, Any]]:
-        """The deltas, and what was measured on the way."""
+    def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
+        """The deltas, what was measured on the way, and the state."""
+
+    def _close(self, view: ModelView, history: History) -> Computed:
+        """What is done once, at the end of a sequence; nothing by default."""
+        return Computed(())
 
 
 def require_targets(facts: Sequence[Fact]) -> list[str]:

@@ -29,7 +29,8 @@ from torch import Tensor
 from errata.deltas import WeightDelta
 from errata.errors import EditError, InputError
 from errata.facts import Fact
-from errata.methods import Editor, Localizer, localizer, require_targets
+from errata.history import History
+from errata.methods import Computed, Editor, Localizer, localizer, require_targets
 from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
 from errata.neurons import Neuron
@@ -56,7 +57,7 @@ class NeuronValues(Editor):
     factor: float = 2.0
     most: int = 20
 
-    def _edit(self, view: ModelView, facts: Sequence[Fact]) -> tuple[list[WeightDelta], dict[str, Any]]:
+    def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         if self.action == "correct":
             require_targets(facts)
         found = self.localizer.attribute(view, facts)
@@ -69,15 +70,15 @@ class NeuronValues(Editor):
         match self.action:
             case "correct":
                 terms = [self._direction(view, fact) for fact in answered]
-                return self._corrections(view, list(zip(sets, terms, strict=True))), measured
+                return Computed(self._corrections(view, list(zip(sets, terms, strict=True))), measured)
             case "suppress":
-                return _scaled(view, {n for chosen in sets for n in chosen}, 0.0), measured
+                return Computed(_scaled(view, {n for chosen in sets for n in chosen}, 0.0), measured)
             case "amplify":
-                return _scaled(view, {n for chosen in sets for n in chosen}, self.factor), measured
+                return Computed(_scaled(view, {n for chosen in sets for n in chosen}, self.factor), measured)
             case "erase":
                 counts = Counter(neuron for chosen in sets for neuron in chosen)
                 ranked = sorted(counts, key=lambda neuron: (-counts[neuron], neuron))
-                return _scaled(view, set(ranked[: self.most]), 0.0), measured
+                return Computed(_scaled(view, set(ranked[: self.most]), 0.0), measured)
 
     def _direction(self, view: ModelView, fact: Fact) -> Float[Tensor, " d_model"]:
         """−λ₁ t + λ₂ t′, of unit embeddings where the scale is the value's norm."""

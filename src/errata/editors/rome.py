@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
@@ -25,10 +24,10 @@ from errata.associative.keys import subject_keys
 from errata.associative.sampling import sample_contexts
 from errata.associative.solve import rank_one, whiten
 from errata.associative.values import ValueSettings, optimise_values
-from errata.deltas import WeightDelta
 from errata.errors import InputError
 from errata.facts import Fact
-from errata.methods import Editor, require_targets
+from errata.history import History
+from errata.methods import Computed, Editor, require_targets
 from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
 
@@ -54,7 +53,7 @@ class Rome(Editor):
     ridge: float = 1e-3
     seed: int = 0
 
-    def _edit(self, view: ModelView, facts: Sequence[Fact]) -> tuple[list[WeightDelta], dict[str, Any]]:
+    def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         targets = require_targets(facts)
         layer = round(0.2 * view.n_layers) if self.layer is None else self.layer
         if not 0 <= layer < view.n_layers:
@@ -73,7 +72,7 @@ class Rome(Editor):
             rights.append(right[0])
         update = view.delta(layer, torch.stack(lefts, dim=1).float(), torch.stack(rights).float())
         measured = {"nll": list(found.nll), "greedy": list(found.greedy), "value_norm": list(found.norm)}
-        return [update], {"layer": layer, **measured}
+        return Computed([update], {"layer": layer, **measured})
 
 
 METHOD = Rome
