@@ -3,27 +3,35 @@
     δ* = argmin  NLL(target | context, prompt; v + δ)      mean over contexts, mean over target tokens
                + kl_factor · KL(p₀ ‖ p_δ)                   next token of "{subject} is a"
                + weight_decay · ‖δ‖ / ‖v₀‖²                 ‖δ‖ ≤ clamp · ‖v₀‖
+               + what a `Restraint` adds
 
-Source: Meng et al. 2022 (ROME), eq. 4 and the released settings. All facts are optimised together: given fixed
-weights they are independent, and Adam's step is elementwise. A fact stops when its NLL falls below `stop`.
+v is a layer's value (ROME's v*) or its block's output h (MEMIT's z = h + δ).
+
+Sources: Meng et al. 2022 (ROME), eq. 4; Meng et al. 2023 (MEMIT), eq. 16; and the released settings. Many facts are
+optimised together: given fixed weights they are independent, and Adam's step is elementwise. What δ cannot reach is
+computed once (errata.model.tail). A fact stops, and leaves the batch, when its NLL falls below `stop`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from errata.errors import EditError
 from errata.facts import Fact
+from errata.model.head import head_logits
 from errata.model.hooks import change_output, frozen
-from errata.model.tokens import Tokens, encode_fact, pad, pad_id, position_arguments
+from errata.model.tail import Tail, tail
+from errata.model.tokens import Tokens, encode_fact
 from errata.model.view import ModelView
+
+Site = Literal["value", "block"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class ValueSettings:
     `kl_factor`     weight of the divergence on the essence prompt
     `clamp`         largest ‖δ‖/‖v₀‖; None: no bound
     `stop`          NLL in nats at which a fact is done (published: 0.05)
+    `together`      facts in one batch: memory grows with it, the result does not depend on it
     """
 
     steps: int = 60
@@ -44,6 +53,7 @@ class ValueSettings:
     kl_factor: float = 0.0625
     clamp: float | None = 4.0
     stop: float = 0.01
+    together: int = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +70,19 @@ class Values:
     norm: tuple[float, ...]
 
 
+@runtime_checkable
+class Restraint(Protocol):
+    """Directions that δ should keep away from; `facts` says which of the facts the rows of δ belong to."""
+
+    def penalty(self, delta: Tensor, facts: Tensor) -> Tensor:
+        """What is added to each fact's loss `[facts]`."""
+        ...
+
+    def project(self, delta: Tensor, facts: Tensor) -> Tensor:
+        """What becomes of δ after each step `[facts, d_model]`."""
+        ...
+
+
 def optimise_values(
     view: ModelView,
     layer: int,
@@ -67,100 +90,169 @@ def optimise_values(
     targets: Sequence[str],
     contexts: Sequence[str],
     settings: ValueSettings,
+    restraint: Restraint | None = None,
+    site: Site = "value",
 ) -> Values:
-    """Find δ for every fact at one layer's value projection; raises EditError when the loss is not finite."""
-    rows = [encode_fact(view.tokenizer, f, t, c) for f, t in zip(facts, targets, strict=True) for c in contexts]
-    essence = [Fact(f.subject, "{} is a") for f in facts]
-    kept = [encode_fact(view.tokenizer, fact) for fact in essence]
-    problem = _Problem(view, layer, [*rows, *kept], len(facts), len(contexts))
+    """Find δ for every fact at one layer; raises EditError when the loss is not finite."""
+    # Facts of like length together: less padding.
+    rows = [[encode_fact(view.tokenizer, f, t, c) for c in contexts] for f, t in zip(facts, targets, strict=True)]
+    order = sorted(range(len(facts)), key=lambda i: max(len(row.ids) for row in rows[i]))
+    found: dict[int, tuple[Tensor, float, float, float]] = {}
     with frozen(view.model):
-        with torch.no_grad():
-            before = problem.log_probs(None)
-            first = problem.values.view(len(facts), -1, problem.values.shape[-1])
-        norm = first.norm(dim=-1).mean(-1)
-        delta = torch.zeros(len(facts), first.shape[-1], device=view.device, requires_grad=True)
-        optimizer = torch.optim.Adam([delta], lr=settings.lr)
-        done = torch.zeros(len(facts), dtype=torch.bool, device=view.device)
-        for _ in tqdm(range(settings.steps), desc="optimising values", unit="step", leave=False, disable=None):
-            log_p = problem.log_probs(delta)
-            loss = problem.nll(log_p)
-            if not bool(torch.isfinite(loss).all()):
-                raise EditError("The value optimisation diverged: lower the learning rate or check the model for NaN.")
-            done |= loss.detach() < settings.stop
-            if bool(done.all()):
-                break
-            decay = settings.weight_decay * delta.norm(dim=-1) / norm**2
-            total = loss + settings.kl_factor * problem.divergence(before, log_p) + decay
-            optimizer.zero_grad()
-            total[~done].sum().backward()
-            settled = delta.detach()[done].clone()
-            optimizer.step()
-            with torch.no_grad():
-                delta[done] = settled  # Adam's momentum would carry a finished fact on
-                if settings.clamp is not None:
-                    longest = settings.clamp * norm
-                    delta *= (longest / delta.norm(dim=-1).clamp_min(1e-12)).clamp_max(1)[:, None]
-        with torch.no_grad():
-            log_p = problem.log_probs(delta)
-            nll, greedy = problem.nll(log_p), problem.greedy(log_p)
-    return Values(delta.detach(), tuple(nll.tolist()), tuple(greedy.tolist()), tuple(norm.tolist()))
+        for start in range(0, len(order), settings.together):
+            group = order[start : start + settings.together]
+            essence = [encode_fact(view.tokenizer, Fact(facts[i].subject, "{} is a")) for i in group]
+            problem = _problem(view, layer, site, [rows[i] for i in group], essence)
+            values = _optimise(problem, torch.tensor(group, device=view.device), settings, restraint)
+            for i, *row in zip(group, values.delta, values.nll, values.greedy, values.norm, strict=True):
+                found[i] = (row[0], row[1], row[2], row[3])
+    columns = list(zip(*(found[i] for i in range(len(facts))), strict=True))
+    return Values(torch.stack(columns[0]), columns[1], columns[2], columns[3])
 
 
+def _optimise(problem: _Problem, which: Tensor, settings: ValueSettings, restraint: Restraint | None) -> Values:
+    with torch.no_grad():
+        before, values = problem.start()
+    norm = values.norm(dim=-1).mean(-1)
+    delta = torch.zeros_like(values[:, 0]).requires_grad_()
+    optimizer = torch.optim.Adam([delta], lr=settings.lr)
+    nll, greedy = torch.zeros_like(norm), torch.zeros_like(norm)
+    active = torch.arange(len(which), device=which.device)
+    for step in tqdm(range(settings.steps + 1), desc="optimising values", unit="step", leave=False, disable=None):
+        log_p, essence = problem.log_probs(delta[active])
+        loss = problem.nll(log_p)
+        if not bool(torch.isfinite(loss).all()):
+            raise EditError("The value optimisation diverged: lower the learning rate or check the model for NaN.")
+        done = (loss.detach() < settings.stop) | (step == settings.steps)
+        nll[active], greedy[active] = loss.detach(), problem.greedy(log_p.detach())
+        if bool(done.all()):
+            break
+        going = active[~done]
+        decay = settings.weight_decay * delta[active].norm(dim=-1) / norm[active] ** 2
+        total = loss + settings.kl_factor * (before.exp() * (before - essence)).sum(-1) + decay
+        if bool(done.any()):
+            total, problem, before = total[~done], problem.without(done), before[~done]
+        if restraint is not None:
+            total = total + restraint.penalty(delta[going], which[going])
+        optimizer.zero_grad()
+        total.sum().backward()
+        kept = delta.detach().clone()
+        optimizer.step()
+        with torch.no_grad():
+            moved = delta[going]
+            if restraint is not None:
+                moved = restraint.project(moved, which[going])
+            if settings.clamp is not None:
+                longest = settings.clamp * norm[going]
+                moved = moved * (longest / moved.norm(dim=-1).clamp_min(1e-12)).clamp_max(1)[:, None]
+            delta.copy_(kept.index_copy(0, going, moved))  # Adam's momentum would carry a finished fact on
+        active = going
+    return Values(delta.detach(), *(tuple(column.tolist()) for column in (nll, greedy, norm)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Problem:
-    """The rows of all facts as one padded batch: facts × contexts target rows, then one essence row a fact."""
+    """Facts' rows in one batch: for every fact its contexts' target rows, then its essence row.
 
-    def __init__(self, view: ModelView, layer: int, rows: Sequence[Tokens], facts: int, contexts: int) -> None:
-        self.view, self.layer, self.facts, self.contexts = view, layer, facts, contexts
-        self.batch = pad([row.ids for row in rows], pad_id(view.tokenizer), device=view.device)
-        self.extra = position_arguments(view.model, self.batch)
-        n = facts * contexts
-        self.owner = torch.tensor([i // contexts for i in range(n)] + list(range(facts)), device=view.device)
-        self.last = torch.tensor([row.subject_last for row in rows], device=view.device)
-        # (row, column that predicts, predicted token, weight in its fact's mean)
-        spots = [
-            (i, place - 1, row.ids[place], 1 / (contexts * len(row.target)))
-            for i, row in enumerate(rows[:n])
-            for place in range(row.n_prompt, len(row.ids))
-        ]
-        ends = [(n + i, len(row.ids) - 1) for i, row in enumerate(rows[n:])]
-        self.rows = torch.tensor([spot[0] for spot in spots] + [row for row, _ in ends], device=view.device)
-        self.columns = torch.tensor([spot[1] for spot in spots] + [at for _, at in ends], device=view.device)
-        self.tokens = torch.tensor([spot[2] for spot in spots], device=view.device)
-        self.weights = torch.tensor([spot[3] for spot in spots], device=view.device)
-        self.values = torch.empty(0)
+    The i-th target token, of fact `owner[i]`, is predicted at column `columns[i]` of row `rows[i]` and counts
+    `weights[i]` in its fact's mean; the essence rows' answers are predicted at `ends`.
+    """
 
-    def log_probs(self, delta: Tensor | None) -> Float[Tensor, "spots vocabulary"]:
-        """Log-probabilities at every spot with δ added at each row's subject; without δ, the values are kept."""
-        index = torch.arange(len(self.last), device=self.last.device)
+    view: ModelView
+    layer: int
+    site: Site
+    contexts: int
+    tail: Tail
+    owner: Int[Tensor, " tokens"]
+    rows: Int[Tensor, " tokens"]
+    columns: Int[Tensor, " tokens"]
+    tokens: Int[Tensor, " tokens"]
+    weights: Float[Tensor, " tokens"]
+    ends: Int[Tensor, " facts"]
+
+    def start(self) -> tuple[Tensor, Tensor]:
+        """Log-probabilities at the essence rows' ends `[facts, vocabulary]`, and v₀ `[facts, contexts, d_model]`."""
+        seen: list[Tensor] = []
+        with change_output(self._module(), lambda out: (seen.append(out), out)[1]):
+            _, essence = self.log_probs(None)
+        values = seen[0].view(len(self.tail), -1, self.view.d_model)
+        at = values[torch.arange(len(self.tail), device=values.device), self.tail.at].float()
+        return essence, at.view(len(self.ends), self.contexts + 1, -1)[:, : self.contexts]
+
+    def log_probs(self, delta: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Log-probabilities at the target tokens' columns and at the essence rows' ends, δ added at every subject."""
+        index = torch.arange(len(self.tail), device=self.tail.at.device)
 
         def add(output: Tensor) -> Tensor:
-            out = output.view(*self.batch.ids.shape, -1)
             if delta is None:
-                self.values = out[index, self.last][: self.facts * self.contexts].float()
                 return output
-            changed = out.index_put((index, self.last), delta[self.owner].to(out.dtype), accumulate=True)
-            return changed.view(output.shape)
+            out = output.view(len(self.tail), -1, self.view.d_model)
+            each = delta.repeat_interleave(self.contexts + 1, dim=0).to(out.dtype)
+            return out.index_put((index, self.tail.at), each, accumulate=True).view(output.shape)
 
-        with change_output(self.view.projection(self.layer), add):
-            hidden: Any = self.view.model(
-                input_ids=self.batch.ids, attention_mask=self.batch.mask, use_cache=False, **self.extra
-            )
-        return hidden.logits[self.rows, self.columns].float().log_softmax(-1)
+        with change_output(self._module(), add):
+            states = self.tail.final()
+        last = torch.arange(self.contexts, len(self.tail), self.contexts + 1, device=index.device)
+        rows, columns = torch.cat([self.rows, last]), torch.cat([self.columns, self.ends])
+        log_p = head_logits(self.view, states[rows, columns]).float().log_softmax(-1)
+        return log_p[: len(self.tokens)], log_p[len(self.tokens) :]
 
     def nll(self, log_p: Tensor) -> Float[Tensor, " facts"]:
         """Mean negative log-probability of each fact's target."""
-        chosen = log_p[: len(self.tokens)].gather(-1, self.tokens[:, None])[:, 0]
-        owner = self.owner[self.rows[: len(self.tokens)]]
-        return torch.zeros(self.facts, device=log_p.device).index_add(0, owner, -chosen * self.weights)
+        chosen = log_p.gather(-1, self.tokens[:, None])[:, 0]
+        return torch.zeros(len(self.ends), device=log_p.device).index_add(0, self.owner, -chosen * self.weights)
 
     def greedy(self, log_p: Tensor) -> Float[Tensor, " facts"]:
         """Share of each fact's contexts in which every target token is the most probable."""
-        wrong = log_p[: len(self.tokens)].argmax(-1) != self.tokens
-        missed = torch.zeros(self.facts * self.contexts, device=log_p.device)
-        missed = missed.index_add(0, self.rows[: len(self.tokens)], wrong.float())
-        return (missed == 0).float().view(self.facts, self.contexts).mean(-1)
+        wrong = (log_p.argmax(-1) != self.tokens).float()
+        right = (torch.zeros(len(self.tail), device=log_p.device).index_add(0, self.rows, wrong) == 0).float()
+        return right.view(len(self.ends), -1)[:, : self.contexts].mean(-1)
 
-    def divergence(self, before: Tensor, after: Tensor) -> Float[Tensor, " facts"]:
-        """KL(p₀ ‖ p_δ) of each fact's essence prompt."""
-        p, q = before[len(self.tokens) :], after[len(self.tokens) :]
-        return (p.exp() * (p - q)).sum(-1)
+    def without(self, done: Bool[Tensor, " facts"]) -> _Problem:
+        """The same problem for the facts that are not done."""
+        going = torch.nonzero(~done)[:, 0]
+        place = torch.cumsum(~done, 0) - 1
+        each = self.contexts + 1
+        rows = (going[:, None] * each + torch.arange(each, device=going.device)).flatten()
+        kept = ~done[self.owner]
+        owner = place[self.owner[kept]]
+        return _Problem(
+            self.view,
+            self.layer,
+            self.site,
+            self.contexts,
+            self.tail.select(rows),
+            owner,
+            self.rows[kept] - (self.owner[kept] - owner) * each,
+            self.columns[kept],
+            self.tokens[kept],
+            self.weights[kept],
+            self.ends[going],
+        )
+
+    def _module(self) -> torch.nn.Module:
+        if self.site == "value":
+            return self.view.projection(self.layer)
+        return self.view.structure.blocks[self.layer]
+
+
+def _problem(
+    view: ModelView, layer: int, site: Site, rows: Sequence[Sequence[Tokens]], essence: Sequence[Tokens]
+) -> _Problem:
+    """One batch of the facts' target rows and essence rows."""
+    together = [row for own, last in zip(rows, essence, strict=True) for row in (*own, last)]
+    at = [row.subject_last or 0 for row in together]
+    running = tail(view, [row.ids for row in together], at, layer if site == "value" else layer + 1)
+    shift = (running.at.cpu() - torch.tensor(at)).tolist()
+    contexts = len(rows[0])
+    spots = [
+        (i // (contexts + 1), i, place - 1 + shift[i], row.ids[place], 1 / (contexts * len(row.target)))
+        for i, row in enumerate(together)
+        for place in range(row.n_prompt, len(row.ids))
+    ]
+    owner, own_rows, columns, tokens, weights = (
+        torch.tensor(column, device=view.device) for column in zip(*spots, strict=True)
+    )
+    ends = [len(row.ids) - 1 + shift[i] for i, row in enumerate(together) if i % (contexts + 1) == contexts]
+    found = torch.tensor(ends, device=view.device)
+    return _Problem(view, layer, site, contexts, running, owner, own_rows, columns, tokens, weights, found)
