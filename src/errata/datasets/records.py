@@ -47,3 +47,33 @@ def lines(path: Path, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
             if not isinstance(row.get(name), str) or not row[name].strip():
                 raise InputError(f"{place}: expected a text under {name!r}, found {row.get(name)!r}; give one.")
         yield place, row
+
+
+def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a JSON file that is one list, or of a JSONL file, one after another, each with its place."""
+    if not text(path).lstrip().startswith("["):
+        yield from lines(path)
+        return
+    for number, row in enumerate(document(path), start=1):
+        place = f"{path}, record {number}"
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: expected an object, found {row!r}; give it as it was published.")
+        yield place, row
+
+
+def field(place: str, row: dict[str, Any], name: str) -> str:
+    """The text under a name, `a.b` for one inside another; raises InputError, with the place, for anything else."""
+    found: Any = row
+    for step in name.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not found.strip():
+        raise InputError(f"{place}: expected a text under {name!r}, found {found!r}; give it as it was published.")
+    return found.strip()
+
+
+def fields(place: str, row: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The list of texts under a name; raises InputError, with the place, for anything else."""
+    found: Any = row.get(name)
+    if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
+        raise InputError(f"{place}: expected a list of texts under {name!r}, found {found!r}; give it as published.")
+    return tuple(one.strip() for one in found)
