@@ -7,12 +7,12 @@ from math import isfinite
 from typing import Any, TypeAlias
 
 from errata.neurons import Neuron
+from errata.reports.markdown import MISSING
 
 Result: TypeAlias = Mapping[str, Any]
 # {"mean": …, "interval": …, "seeds": […]}, or nothing where it was not measured
 Measured: TypeAlias = Mapping[str, Any] | None
 
-MISSING = "–"
 LABELS = {
     "before": "before",
     "knowledge_neurons": "Baseline",

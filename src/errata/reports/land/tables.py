@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from errata.neurons import Neuron
@@ -24,11 +23,11 @@ from errata.reports.land.numbers import (
 )
 from errata.reports.land.paper import Printed
 from errata.reports.land.words import CONTROL, DESCRIPTIONS, FIGURES, METHODS, NOTES, READING, TITLES
+from errata.reports.markdown import plain, setting, table
 
 Show = Callable[[Measured], str]
 
 WRITTEN = 60
-NOTHING = "Not measured."
 SETTINGS = ("objective", "threshold", "steps", "lambda", "factor")
 SHARES = frozenset({"r_so", "r_uo"})
 IDENTIFICATION: dict[str, tuple[str, Show]] = {
@@ -112,9 +111,9 @@ def _measured(
     printed: Sequence[Printed] = (),
     before: Mapping[str, Any] | None = None,
 ) -> str:
-    table = result.get(name) or {}
+    found = result.get(name) or {}
     measured = {"before": before} if before else {}
-    measured |= {method: table[method] for method in methods_of(result, table)}
+    measured |= {method: found[method] for method in methods_of(result, found)}
     rows = [
         [f"`{result['model']}`", label(method), *(show(values.get(key)) for key, (_, show) in columns.items())]
         for method, values in measured.items()
@@ -122,7 +121,7 @@ def _measured(
     for row in printed:
         cells = [_as_printed(row, key) for key in columns]
         rows.append([f"*paper, {row.model}*", f"*{label(row.method)}*", *cells])
-    return _table(["model", "method", *(title for title, _ in columns.values())], rows, text=2)
+    return table(["model", "method", *(title for title, _ in columns.values())], rows, text=2)
 
 
 def _as_printed(row: Printed, key: str) -> str:
@@ -142,7 +141,7 @@ def _example(result: Result) -> str:
         for prompt, neurons in zip(result["example"]["prompts"], found, strict=True):
             shared = f"{len(common)} of {len(neurons)}"
             rows.append([label(method), prompt, shared, _neurons(neurons, common)])
-    return _table(["method", "prompt", "in all three", "neurons"], rows, text=4)
+    return table(["method", "prompt", "in all three", "neurons"], rows, text=4)
 
 
 def _neurons(found: set[Neuron], common: set[Neuron]) -> str:
@@ -157,19 +156,19 @@ def _sweep(result: Result) -> str:
     rows = [
         [
             label(row["method"]),
-            ", ".join(f"{name} {_text(value)}" for name, value in row["change"].items()) or "as compared",
-            _plain(row["neurons"], 1),
+            ", ".join(f"{name} {setting(value)}" for name, value in row["change"].items()) or "as compared",
+            plain(row["neurons"], 1),
             *(_percent(row.get(key)) for key in SWEPT),
         ]
         for row in (result.get("sweep") or {}).get("rows", ())
     ]
-    return _table(["method", "changed", "neurons", *SWEPT.values()], rows, text=2)
+    return table(["method", "changed", "neurons", *SWEPT.values()], rows, text=2)
 
 
 def _layers(result: Result) -> str:
     layers = result.get("layers") or ()
     rows = [["w", *(f"{value['mean']:.2f}" for value in layers)]] if layers else []
-    return _table(["layer", *map(str, range(len(layers)))], rows)
+    return table(["layer", *map(str, range(len(layers)))], rows)
 
 
 def _percent(value: float | None) -> str:
@@ -178,22 +177,22 @@ def _percent(value: float | None) -> str:
 
 def _targets(result: Result) -> str:
     rows = [
-        [target["name"], _plain(target["value"]), target["wanted"], "yes" if target["reached"] else "**no**"]
+        [target["name"], plain(target["value"]), target["wanted"], "yes" if target["reached"] else "**no**"]
         for target in result.get("targets") or ()
     ]
-    return _table(["target", "measured", "wanted", "reached"], rows)
+    return table(["target", "measured", "wanted", "reached"], rows)
 
 
 def _differences(result: Result) -> list[str]:
     found = result.get("differences") or ()
     rows = [[each["name"], points(each["value"])] for each in found]
     reading = "Differences between methods, in percentage points:"
-    return [reading, _table(["difference", "value"], rows)] if rows else []
+    return [reading, table(["difference", "value"], rows)] if rows else []
 
 
 def _measurement(result: Result) -> str:
     settings, seeds, protocol = result["settings"], result["seeds"], result.get("protocol") or {}
-    detail = ", ".join(f"{name} {_text(settings[name])}" for name in SETTINGS if name in settings)
+    detail = ", ".join(f"{name} {setting(settings[name])}" for name in SETTINGS if name in settings)
     sentences = [
         f"{result['facts']} facts of `{result['model']}` are asked in {result['phrasings']} phrasings each; each "
         "phrasing's neurons are identified by every method, and the trained methods see none of these facts before.",
@@ -222,9 +221,9 @@ def _methods(result: Result) -> str:
 def _provenance(result: Result) -> str:
     seconds = result.get("seconds") or {}
     total = sum(value for value in seconds.values() if value is not None)
-    stages = [f"{stage} {_plain(value, 1)}" for stage, value in seconds.items()]
+    stages = [f"{stage} {plain(value, 1)}" for stage, value in seconds.items()]
     versions = [f"{name} {version}" for name, version in (result.get("versions") or {}).items()]
-    settings = [f"{name} {_text(value)}" for name, value in result["settings"].items()]
+    settings = [f"{name} {setting(value)}" for name, value in result["settings"].items()]
     lines = {
         "command": f"`{result['command']}`",
         "seeds": ", ".join(map(str, result["seeds"])),
@@ -233,24 +232,3 @@ def _provenance(result: Result) -> str:
         "seconds": f"{', '.join(stages)}; {total:.1f} together" if stages else MISSING,
     }
     return "\n".join(f"- {name}: {text}" for name, text in lines.items())
-
-
-def _plain(value: float | int | None, decimals: int = 3) -> str:
-    return MISSING if value is None else f"{value:.{decimals}f}".replace("-", "−")
-
-
-def _text(value: Any) -> str:
-    """A setting as a reader writes it: 2 for 2.0, a list as JSON."""
-    if isinstance(value, float):
-        return f"{value:g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], text: int = 1) -> str:
-    """A Markdown table; the first `text` columns hold words, the others numbers."""
-    rows = list(rows)
-    if not rows:
-        return NOTHING
-    rule = [":--" if place < text else "--:" for place in range(len(head))]
-    written = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *written])
