@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +29,16 @@ def print_json(value: Any) -> None:
 def json_text(value: Any) -> str:
     """One JSON value as text; NaN and infinity are errors."""
     return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def print_targets(page: Console, targets: Sequence[Mapping[str, Any]]) -> None:
+    """Print a result's targets, each with a mark; a dash where nothing was measured."""
+    marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "–"}
+    for row in targets:
+        value = "not measured" if row["value"] is None else f"{row['value']:.3g}"
+        note = f"; {row['note']}" if row.get("note") else ""
+        text = escape(f"{row['name']}: {value} (wanted {row['wanted']}{note})")
+        page.print(f"{marks[row['reached']]} {text}", soft_wrap=True)
 
 
 def fail(message: str, as_json: bool) -> None:

@@ -1,0 +1,126 @@
+"""`errata reproduce o-edit`: sequences of edits, with the reconstruction of O-Edit beside other editors."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from errata.cli import options, output
+from errata.errors import InputError
+
+EDITING = "editing.json"
+
+
+def o_edit(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files of --data.", show_default=False)
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
+    ] = "pocket-gelu",
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="counterfact or zsre, with its FILE; by default an embedded model's facts."),
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Held-out text for the perplexity; without it there is none.")
+    ] = None,
+    edits: Annotated[int, typer.Option(metavar="N", help="Edits of a sequence.")] = 1000,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")] = 3,
+    arms: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,…", help="Editors, or EDITOR-BASE for one on another; by default all ten."),
+    ] = None,
+    batches: Annotated[str, typer.Option(metavar="N,M,…", help="Edits made together in a step.")] = "1,50",
+    single: Annotated[int, typer.Option(metavar="N", help="Facts edited each alone; 0 for none.")] = 200,
+    ablation: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Edits with O-Edit's switches changed and without covariance; by default 200, 0 for none."
+        ),
+    ] = None,
+    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="A torch device; by default the CPU.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON files go.")] = Path(),
+    pages: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
+    ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where finished parts stay; by default o-edit-MODEL.work in --out."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes; by default one a core.")] = None,
+    render: Annotated[
+        bool, typer.Option("--render", help="Measure nothing: write the result of the parts that are there.")
+    ] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Edit in sequences: O-Edit, reconstructed from its paper, beside ROME, MEMIT, AlphaEdit and others.
+
+    A run that was stopped goes on with the same command; --render shows what is there so far.
+
+    Example: errata reproduce o-edit --model pocket-gelu --arms rome,o_edit_plus --edits 100 --seeds 1
+    """
+    from errata.ledger.disk import write_durably
+    from errata.reports.o_edit import figures
+    from errata.reports.o_edit.page import page
+    from errata.reproduce.o_edit import ARMS, arms_of, plan_of, reproduce, source
+    from errata.training.identify import cores
+
+    found = source(model, data, files or (), text)
+    chosen = ARMS if arms is None else tuple(name.strip() for name in arms.split(","))
+    plan = plan_of(
+        model,
+        arms_of(chosen),
+        edits=edits,
+        batches=_numbers(batches),
+        seeds=tuple(range(seeds)),
+        single=single,
+        ablation=min(200, edits) if ablation is None else ablation,
+        device=device,
+    )
+    name = Path(model).name if data is None else f"{Path(model).name}-{data}"
+    stem = f"o-edit-{name}"
+    command = shlex.join(["errata", *sys.argv[1:]])
+    folder = work or out / f"{stem}.work"
+    result = reproduce(found, plan, folder, command, workers or cores(), measuring=not render, silent=as_json)
+    place = pages or out
+    for needed in (out, place):
+        needed.mkdir(parents=True, exist_ok=True)
+    write_durably(out / f"{stem}.json", output.json_text(result).encode())
+    if result["single"]["arms"]:
+        editing = _joined(out / EDITING, name, result)
+        write_durably(out / EDITING, output.json_text(editing).encode())
+    drawn = figures.draw(result, place, stem)
+    (place / f"{stem}.md").write_text(page(result, drawn), encoding="utf-8")
+    if as_json:
+        output.print_json(result)
+        return
+    paper = output.paper()
+    output.print_targets(paper, [*result["single"]["targets"], *result["targets"]])
+    units = result["units"]
+    paper.print(f"\n{units['measured']} of {units['planned']} parts are measured.", markup=False)
+    paper.print(f"The tables are in {place / stem}.md, the numbers in {out / stem}.json", markup=False, soft_wrap=True)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """`1,50` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"The batches {text!r} are no whole numbers: give for example --batches 1,50.") from error
+
+
+def _joined(path: Path, name: str, result: dict[str, Any]) -> dict[str, Any]:
+    """The file of single edits with this model's: what it held of other models stays."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise InputError(f"The file {path} is not JSON ({error}): move it away, or mend it.") from error
+    kept = ("command", "model", "weights", "data", "versions")
+    own = {**{key: result[key] for key in kept}, "seed": result["seeds"][0], **result["single"]}
+    return {"protocol": "generation", "models": {**held.get("models", {}), name: own}}

@@ -1,0 +1,95 @@
+"""O-Edit, reconstructed: sequences of edits by every editor, its switches, and single edits, from one command.
+
+Every unit, an arm in one sequence with one seed, is a file in the work directory, written whole or not at all. A run
+that was stopped goes on with the units that are missing; a result can be made of those that are there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from errata.ledger.disk import write_durably
+from errata.methods import versions
+from errata.model.identity import identify
+from errata.model.load import load
+from errata.reproduce.o_edit.batteries import Source, digest
+from errata.reproduce.o_edit.measure import measure
+from errata.reproduce.o_edit.plan import Plan, Unit
+from errata.reproduce.o_edit.result import result_of, single_of
+from errata.reproduce.o_edit.rows import Done
+from errata.sequences import Battery
+
+Work = tuple[Unit, Path]
+
+
+def reproduce(
+    source: Source, plan: Plan, work: Path, command: str, workers: int = 1, measuring: bool = True, silent: bool = False
+) -> dict[str, Any]:
+    """The result as plain values, with the names of units that are missing; without `measuring` nothing is computed.
+
+    Raises InputError for a data set with fewer facts than the plan's sequences need.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    weights = identify(plan.model).weights
+    longest = max(plan.edits, plan.single)
+    batteries = {seed: source.battery(seed, longest, plan.known) for seed in plan.seeds}
+    digests = {seed: digest(battery) for seed, battery in batteries.items()}
+    places = [(unit, work / plan.file_name(unit, weights, digests[unit.seed])) for unit in plan.units()]
+    if measuring:
+        _measure([(unit, path) for unit, path in places if not path.exists()], plan, batteries, workers, silent)
+    units = [Done(unit, _read(path)) for unit, path in places]
+    return {
+        "command": command,
+        "method": "reconstruction of O-Edit",
+        "model": plan.model,
+        "weights": weights,
+        "data": source.described,
+        "versions": versions(),
+        "seeds": list(plan.seeds),
+        "settings": plan.settings(),
+        "arms": {one.name: one.resolved(plan.seeds[0]) for one in plan.arms},
+        "single": single_of(plan, units),
+        **result_of(plan, units),
+    }
+
+
+def _measure(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery], workers: int, silent: bool) -> None:
+    """Measure units in their order, in processes of one thread each where there are several."""
+    with tqdm(total=len(missing), desc="measuring", unit="unit", disable=silent or None, smoothing=0) as bar:
+        if workers < 2 or len(missing) < 2:
+            for unit, path in missing:
+                _do(plan, unit, path, batteries[unit.seed])
+                bar.update()
+            return
+        pool = ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"))
+        try:
+            given: list[Future[None]] = [
+                pool.submit(_do_alone, plan, unit, path, batteries[unit.seed]) for unit, path in missing
+            ]
+            for done in as_completed(given):
+                done.result()
+                bar.update()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _do_alone(plan: Plan, unit: Unit, path: Path, battery: Battery) -> None:
+    torch.set_num_threads(1)
+    _do(plan, unit, path, battery)
+
+
+def _do(plan: Plan, unit: Unit, path: Path, battery: Battery) -> None:
+    found = measure(load(plan.model, device=plan.device), plan, unit, battery)
+    write_durably(path, json.dumps(found, allow_nan=False).encode())
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
