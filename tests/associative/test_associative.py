@@ -1,10 +1,9 @@
-"""The linear memory's mathematics: covariance, whitened directions, rank-one updates, value optimisation."""
+"""The linear memory's mathematics: whitened directions, rank-one updates, value optimisation."""
 
 import pytest
 import torch
 
 from errata import Fact
-from errata.associative.covariance import covariance
 from errata.associative.keys import subject_keys
 from errata.associative.sampling import sample_contexts, sample_tokens
 from errata.associative.solve import by_covariance, by_identity, rank_one
@@ -14,26 +13,7 @@ from errata.model.hooks import capture_inputs, count_hooks
 from errata.model.tokens import encode_fact
 from tests.tiny import ARCHITECTURES, tiny
 
-TEXT = ["The capital of France is Paris. The capital of Italy is Rome. The capital of Spain is Madrid."] * 20
 FACTS = [Fact("France", "The capital of {} is", target="Rome"), Fact("Ada Lovelace", "{} was born in", target="Paris")]
-
-
-def test_covariance_is_the_mean_outer_product():
-    view = tiny("llama")
-    found = covariance(view, 1, tokens=128, text=TEXT)
-    stream = [t for line in TEXT for t in view.tokenizer(line)["input_ids"]][:128]
-    with torch.no_grad(), capture_inputs([view.projection(1)]) as seen:
-        view.model(input_ids=torch.tensor(stream).view(2, 64), use_cache=False)
-    keys = seen[0][:, 1:].reshape(-1, view.d_ff).double()
-    assert torch.allclose(found, keys.T @ keys / len(keys), atol=1e-10)
-    assert covariance(view, 1, tokens=128, text=TEXT) is found
-
-
-def test_covariance_is_measured_anew_when_a_layer_below_changes():
-    view = tiny("llama")
-    first = covariance(view, 2, tokens=64, text=TEXT)
-    view.write(1, view.weight(1) * 2)
-    assert not torch.equal(covariance(view, 2, tokens=64, text=TEXT), first)
 
 
 def test_rank_one_writes_the_residual_at_the_key():
