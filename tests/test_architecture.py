@@ -28,7 +28,7 @@ ROWS: tuple[frozenset[str], ...] = tuple(
         "detectors",
         "methods",
         "localizers editors evaluation datasets",
-        "bulk export reports training",
+        "bulk export reports sequences training",
         "reproduce web",
         "__init__",
         "cli __main__",

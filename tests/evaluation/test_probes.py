@@ -32,7 +32,7 @@ def view() -> ModelView:
 def test_a_prompt_given_twice_is_asked_once(view: ModelView, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def listening(view: ModelView, prompts: Sequence[str], *rest: int) -> list[str]:
+    def listening(view: ModelView, prompts: Sequence[str], *rest: int, **more: str) -> list[str]:
         asked.extend(prompts)
         return [f" answer to {prompt}" for prompt in prompts]
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
@@ -12,6 +14,7 @@ from errata.errors import InputError
 from errata.model.hooks import count_hooks
 from errata.model.scoring import (
     answer_of,
+    decided,
     generate,
     objective,
     says,
@@ -253,3 +256,72 @@ def test_an_answer_counts_only_as_a_whole(continuation: str, answer: str, expect
 def test_the_answer_ends_with_its_phrase(continuation: str, answer: str) -> None:
     assert answer_of(continuation) == answer
     assert not answer or says(continuation, answer)
+
+
+@pytest.mark.parametrize(
+    ("continuation", "expected"),
+    [
+        (" French", False),
+        (" French.", False),
+        (" French. ", True),
+        (" French.\n", True),
+        (" French\n", True),
+        (" U.S", False),
+        (" U.S.", False),
+        (" U.S. citizens", True),
+        (" 10,000", False),
+        (" 10, or", True),
+        (" 東京。", True),
+        (" A.\ufffd", False),
+        ("\n\n", False),
+        ("\n\nParis,", False),
+        ("", False),
+    ],
+)
+def test_a_phrase_has_ended_only_beyond_doubt(continuation: str, expected: bool) -> None:
+    assert decided(continuation) is expected
+
+
+SIGNS = ["Paris", "U", ".", ",", " ", "S", "\n", "0", "é", "。", "\ufffd", ")", "!", "it's"]
+
+
+@given(st.lists(st.sampled_from(SIGNS), max_size=8), st.lists(st.sampled_from(SIGNS), max_size=4))
+def test_what_follows_a_decided_phrase_changes_nothing(written: list[str], more: list[str]) -> None:
+    start = "".join(written)
+    whole = start + "".join(more)
+    if decided(start):
+        assert answer_of(start) == answer_of(whole)
+        for end in range(len(whole) + 1):
+            answer = whole[:end].strip()
+            if answer_of(answer) == answer:
+                assert says(start, answer) == says(whole, answer)
+
+
+def test_reading_to_the_phrases_end_is_the_same_verdict_sooner(view: ModelView) -> None:
+    whole = generate(view, PROMPTS, max_new_tokens=24)
+    short = generate(view, PROMPTS, max_new_tokens=24, until="phrase")
+    for text, part in zip(whole, short, strict=True):
+        assert text.startswith(part)
+        assert part == text or decided(part)
+        assert answer_of(part) == answer_of(text)
+
+
+@pytest.mark.parametrize("kind", ["gelu", "swiglu"])
+@pytest.mark.parametrize("noise", [0.0, 2.0, 4.0])
+def test_the_verdicts_on_an_embedded_model_are_the_same(kind: str, noise: float) -> None:
+    from errata.datasets import pocket
+    from errata.model.load import load
+
+    view = load(f"pocket-{kind}")
+    generator = torch.Generator().manual_seed(0)
+    for layer in range(view.n_layers if noise else 0):
+        base = view.base_weight(layer)
+        view.write(layer, base + noise * base.std() * torch.randn(base.shape, generator=generator))
+    rows = pocket.facts(kind)[::24]
+    prompts = [row.prompts[0] for row in rows]
+    whole, short = generate(view, prompts), generate(view, prompts, until="phrase")
+    assert [answer_of(text) for text in whole] == [answer_of(text) for text in short]
+    objects = {row.object for row in rows} | {answer_of(text) for text in whole}
+    for text, part in zip(whole, short, strict=True):
+        assert {x for x in objects if says(text, x)} == {x for x in objects if says(part, x)}
+    assert noise < 4 or sum(map(len, short)) < sum(map(len, whole))

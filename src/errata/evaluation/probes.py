@@ -1,13 +1,14 @@
 """Ask a model the prompts of cases: free greedy generation, every distinct prompt once, in batches.
 
 Nothing tells the model where an answer ends or how long it is: it continues the prompt to its own end, or to a number
-of tokens that is the same for every prompt.
+of tokens that is the same for every prompt. Probing stops reading where no further text could change the verdict.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from errata.errors import InputError
 from errata.facts import Case
@@ -20,7 +21,7 @@ MAX_NEW_TOKENS = 12
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote behind a prompt, and the answer expected there."""
+    """What the model wrote behind a prompt, at least its first phrase, and the answer expected there."""
 
     prompt: str
     expected: str
@@ -47,23 +48,35 @@ class CaseOutcome:
     neighbours: tuple[Reply, ...]
 
 
-def answers(view: ModelView, prompts: Sequence[str], max_new_tokens: int = MAX_NEW_TOKENS) -> list[str]:
-    """What the model writes behind every prompt; a prompt given twice is asked once."""
+def answers(
+    view: ModelView,
+    prompts: Sequence[str],
+    max_new_tokens: int = MAX_NEW_TOKENS,
+    until: Literal["end", "phrase"] = "end",
+) -> list[str]:
+    """What the model writes behind every prompt, to its end or its first phrase's; one given twice is asked once."""
     distinct = list(dict.fromkeys(prompts))
-    texts = dict(zip(distinct, generate(view, distinct, max_new_tokens), strict=True)) if distinct else {}
+    texts = dict(zip(distinct, generate(view, distinct, max_new_tokens, until=until), strict=True)) if distinct else {}
     return [texts[prompt] for prompt in prompts]
 
 
 def probe(view: ModelView, cases: Sequence[Case], max_new_tokens: int = MAX_NEW_TOKENS) -> list[CaseOutcome]:
     """Ask the model all prompts of all cases; raises InputError for a fact without target and answer."""
     questions = [list(_questions(case)) for case in cases]
-    texts = iter(answers(view, [prompt for rows in questions for prompt, _ in rows], max_new_tokens))
+    asked = [pair for rows in questions for pair in rows]
+    until = reach(expected for _, expected in asked)
+    texts = iter(answers(view, [prompt for prompt, _ in asked], max_new_tokens, until))
     outcomes: list[CaseOutcome] = []
     for case, rows in zip(cases, questions, strict=True):
         replies = [Reply(prompt, expected, next(texts)) for prompt, expected in rows]
         last = 1 + len(case.paraphrases)
         outcomes.append(CaseOutcome(case, replies[0], tuple(replies[1:last]), tuple(replies[last:])))
     return outcomes
+
+
+def reach(expected: Iterable[str]) -> Literal["end", "phrase"]:
+    """How far a continuation must be read to judge these answers: past the first phrase where one has several."""
+    return "phrase" if all(answer_of(answer) == answer.strip() for answer in expected) else "end"
 
 
 def check(view: ModelView, case: Case, max_new_tokens: int = MAX_NEW_TOKENS) -> CaseOutcome:

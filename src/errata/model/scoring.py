@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Literal, cast, final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
-from transformers import GenerationConfig
+from transformers import GenerationConfig, StoppingCriteria
 
 from errata.errors import InputError, UnsupportedModelError
 from errata.model.hooks import frozen
@@ -64,11 +64,18 @@ def top_tokens(view: ModelView, prompt: str, count: int = 5) -> list[tuple[str, 
 
 
 @torch.no_grad()
-def generate(view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, batch_size: int = 128) -> list[str]:
+def generate(
+    view: ModelView,
+    prompts: Sequence[str],
+    max_new_tokens: int = 12,
+    batch_size: int = 128,
+    until: Literal["end", "phrase"] = "end",
+) -> list[str]:
     """Continue every prompt greedily, left-padded in batches, to the model's own end or `max_new_tokens`.
 
     A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
-    penalties, lengths) play no part, except its end tokens.
+    penalties, lengths) play no part, except its end tokens. With `until="phrase"` a row stops as soon as its first
+    phrase has ended beyond doubt (see `decided`).
     """
     _require_writing(view)
     answers = [""] * len(prompts)
@@ -79,12 +86,41 @@ def generate(view: ModelView, prompts: Sequence[str], max_new_tokens: int = 12, 
         for at in range(0, len(order), batch_size):
             group = order[at : at + batch_size]
             batch = pad([rows[i] for i in group], pad_id(view.tokenizer), "left", view.device)
+            stop = _PhraseEnds(view, [rows[i] for i in group], batch.ids.shape[1]) if until == "phrase" else None
             out = cast(Any, view.model).generate(
-                input_ids=batch.ids, attention_mask=batch.mask, generation_config=settings
+                input_ids=batch.ids,
+                attention_mask=batch.mask,
+                generation_config=settings,
+                stopping_criteria=[] if stop is None else [stop],
             )
-            for row, i in zip(out.tolist(), group, strict=True):
-                answers[i] = _continuation(view, rows[i], _until(ends, row[batch.ids.shape[1] :]))
+            for place, (row, i) in enumerate(zip(out.tolist(), group, strict=True)):
+                last = None if stop is None else stop.lengths.get(place)
+                answers[i] = _continuation(view, rows[i], _until(ends, row[batch.ids.shape[1] : last]))
     return answers
+
+
+@final
+class _PhraseEnds(StoppingCriteria):
+    """Stops a row whose first phrase has ended; `lengths` says of every such row with how many tokens it did."""
+
+    def __init__(self, view: ModelView, prompts: Sequence[Sequence[int]], width: int) -> None:
+        self._view, self._prompts, self._width = view, prompts, width
+        self._ends = _end_tokens(view)
+        self._running = set(range(len(prompts)))
+        self.lengths: dict[int, int] = {}
+
+    def __call__(self, input_ids: Int[Tensor, "rows length"], *_: object, **__: object) -> Any:
+        written = input_ids[:, self._width :].tolist()
+        for row in list(self._running):
+            new = written[row]
+            if new[-1] in self._ends:
+                self._running.discard(row)
+            # The new tokens by themselves are cheap to read, and end a phrase where the whole text does.
+            elif decided(_text(self._view, new)) and decided(_continuation(self._view, self._prompts[row], new)):
+                self._running.discard(row)
+                self.lengths[row] = input_ids.shape[1]
+        stopped = [row not in self._running for row in range(len(self._prompts))]
+        return torch.tensor(stopped, device=input_ids.device)
 
 
 @torch.no_grad()
@@ -166,7 +202,8 @@ def _until(ends: set[int], ids: Sequence[int]) -> list[int]:
     return list(itertools.takewhile(lambda token: token not in ends, ids))
 
 
-ENDS_ANSWER = ".,;:!?…)]}\"'”’»—\n。，、；：！？」』）】》"
+ENDS_PHRASE = ".,;!?\n。，；！？"
+ENDS_ANSWER = ENDS_PHRASE + ":…)]}\"'”’»—、：」』）】》"
 
 
 def says(continuation: str, answer: str) -> bool:
@@ -182,8 +219,19 @@ def says(continuation: str, answer: str) -> bool:
 def answer_of(continuation: str) -> str:
     """The answer a continuation gives: its text up to the end of the first phrase."""
     text = continuation.strip()
-    ends = (i for i in range(len(text)) if _ends_phrase(text, i, ".,;!?\n。，；！？"))
+    ends = (i for i in range(len(text)) if _ends_phrase(text, i, ENDS_PHRASE))
     return text[: next(ends, len(text))].strip()
+
+
+def decided(continuation: str) -> bool:
+    """Whether the first phrase has ended, whatever is written next: no further text changes `answer_of`.
+
+    Nor does it change `says` of an answer that is one phrase itself, `answer_of(answer) == answer`. A sign that the
+    next character could turn into the inside of a word or number ends nothing before that character is there.
+    """
+    text = continuation.lstrip().rstrip(UNFINISHED)
+    at = next((i for i in range(len(text)) if _ends_phrase(text, i, ENDS_PHRASE)), len(text))
+    return at < len(text) - 1 or (at < len(text) and (text[at] == "\n" or not text[at].isascii()))
 
 
 def _ends_phrase(text: str, place: int, signs: str) -> bool:
