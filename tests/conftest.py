@@ -1,6 +1,6 @@
-"""What every test has: shapes and types checked at run time, and `tiny`, the factory of tiny random models."""
+"""What every test has: shapes and types checked at run time, a cache of its own, and `tiny`, tiny random models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,15 @@ install_import_hook(
 
 from errata.model.view import ModelView  # noqa: E402
 from tests import tiny as factory  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Statistics are kept for the session, and nothing is written to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        path = tmp_path_factory.mktemp("cache")
+        patch.setenv("ERRATA_CACHE", str(path))
+        yield path
 
 
 @pytest.fixture

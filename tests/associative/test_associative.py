@@ -1,39 +1,19 @@
-"""The linear memory's mathematics: covariance, whitened directions, rank-one updates, value optimisation."""
+"""The linear memory's mathematics: whitened directions, rank-one updates, value optimisation."""
 
 import pytest
 import torch
 
 from errata import Fact
-from errata.associative.covariance import covariance
 from errata.associative.keys import subject_keys
 from errata.associative.sampling import sample_contexts, sample_tokens
-from errata.associative.solve import rank_one, whiten
+from errata.associative.solve import by_covariance, by_identity, rank_one
 from errata.associative.values import ValueSettings, optimise_values
 from errata.errors import EditError
 from errata.model.hooks import capture_inputs, count_hooks
 from errata.model.tokens import encode_fact
 from tests.tiny import ARCHITECTURES, tiny
 
-TEXT = ["The capital of France is Paris. The capital of Italy is Rome. The capital of Spain is Madrid."] * 20
 FACTS = [Fact("France", "The capital of {} is", target="Rome"), Fact("Ada Lovelace", "{} was born in", target="Paris")]
-
-
-def test_covariance_is_the_mean_outer_product():
-    view = tiny("llama")
-    found = covariance(view, 1, tokens=128, text=TEXT)
-    stream = [t for line in TEXT for t in view.tokenizer(line)["input_ids"]][:128]
-    with torch.no_grad(), capture_inputs([view.projection(1)]) as seen:
-        view.model(input_ids=torch.tensor(stream).view(2, 64), use_cache=False)
-    keys = seen[0][:, 1:].reshape(-1, view.d_ff).double()
-    assert torch.allclose(found, keys.T @ keys / len(keys), atol=1e-10)
-    assert covariance(view, 1, tokens=128, text=TEXT) is found
-
-
-def test_covariance_is_measured_anew_when_a_layer_below_changes():
-    view = tiny("llama")
-    first = covariance(view, 2, tokens=64, text=TEXT)
-    view.write(1, view.weight(1) * 2)
-    assert not torch.equal(covariance(view, 2, tokens=64, text=TEXT), first)
 
 
 def test_rank_one_writes_the_residual_at_the_key():
@@ -48,15 +28,16 @@ def test_rank_one_writes_the_residual_at_the_key():
         rank_one(residual, direction, torch.zeros_like(key))
 
 
-def test_whitened_direction_solves_the_loaded_system():
+def test_weighted_directions_solve_the_loaded_system():
     generator = torch.Generator().manual_seed(0)
-    root = torch.randn(6, 6, dtype=torch.float64, generator=generator)
-    c, keys = root @ root.T, torch.randn(3, 6, generator=generator)
-    loaded = c + 0.1 * c.diagonal().mean() * torch.eye(6, dtype=torch.float64)
-    assert torch.allclose(whiten(c, keys, 0.1) @ loaded, keys.double())
-    assert torch.equal(whiten(None, keys), keys.double())
-    with pytest.raises(EditError, match="singular"):
-        whiten(torch.full((6, 6), float("nan"), dtype=torch.float64), keys)
+    samples = torch.randn(50, 6, generator=generator, dtype=torch.float64)
+    c = samples.T @ samples / 50
+    keys = torch.randn(3, 6, generator=generator, dtype=torch.float64)
+    loaded = 2.0 * (c + 0.1 * c.diagonal().mean() * torch.eye(6, dtype=torch.float64))
+    assert torch.allclose(by_covariance(c, 2.0, ridge=0.1).directions(keys) @ loaded, keys)
+    assert torch.allclose(by_identity(6, 2.0).directions(keys), keys / 2)
+    with pytest.raises(EditError, match="singular or not finite"):
+        by_covariance(torch.full((6, 6), float("nan"), dtype=torch.float64))
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama"])
@@ -79,7 +60,7 @@ def test_sampling_repeats_and_leaves_the_global_generator_alone(architecture):
 def test_subject_keys_are_what_the_projection_reads(architecture):
     view = tiny(architecture)
     rows = [encode_fact(view.tokenizer, fact) for fact in FACTS]
-    keys = subject_keys(view, 1, rows)
+    keys = subject_keys(view, [1], rows)[1]
     for row, key in zip(rows, keys, strict=True):
         with torch.no_grad(), capture_inputs([view.projection(1)]) as seen:
             view.model(input_ids=torch.tensor([row.ids]), use_cache=False)

@@ -196,6 +196,24 @@ class ModelView:
                 self.parameter(layer).copy_(self._base.pop(layer))
 
     @contextmanager
+    def unedited(self) -> Generator[None, None, None]:
+        """The unedited weights inside the block, for measuring; the present bits return after it. Write nothing inside.
+
+        What the view remembers of the unedited weights stays as it is.
+        """
+        present = {layer: self.parameter(layer).detach().clone() for layer in self._base}
+        try:
+            self._copy(self._base)
+            yield
+        finally:
+            self._copy(present)
+
+    @torch.no_grad()
+    def _copy(self, weights: dict[int, Tensor]) -> None:
+        for layer, weight in weights.items():
+            self.parameter(layer).copy_(weight)
+
+    @contextmanager
     def applied(self, deltas: Iterable[WeightDelta]) -> Generator[None, None, None]:
         """Apply deltas on top of the present weights inside the block; the present weights return after it.
 

@@ -1,0 +1,127 @@
+"""O-Edit's two subspaces, and what it does with them; `o_edit` and `o_edit_plus` differ in how they enforce them.
+
+    U_e = the leading left singular vectors of ΔW_total          energy rule: errata.associative.subspace
+    G   = Σ_x ∇_W L_LM(x; θ₀) on general text ,  G_q its rank-q SVD
+    U_i = the left singular vectors of (I − U_e U_eᵀ) G_q
+    L(δ) = NLL + KL + weight decay + λ₁ ‖U_eᵀδ‖/‖δ‖ + λ₂ ‖U_iᵀδ‖/‖δ‖          (enforce: loss)
+    ΔW_t ← (I − UUᵀ) ΔW_t ,  U = orth[U_e, U_i]                                (enforce: post)
+    δ ← (I − UUᵀ) δ after each step                                            (enforce: in_loop)
+
+ΔW_total is the sum of all edits in the weights, one for each edited matrix; the edits themselves are not replayed. For MEMIT
+the residuals R take δ's place in every edited layer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from errata.associative.gradient import text_gradient
+from errata.associative.guard import Guard
+from errata.associative.subspace import RunningSum, away, orthonormal
+from errata.deltas import Edit
+from errata.editors._linear import LinearEditor
+from errata.errors import InputError
+from errata.facts import Fact
+from errata.history import History
+from errata.methods import Computed, Editor, editor
+from errata.model.view import ModelView
+
+ENFORCE = ("none", "loss", "in_loop", "post", "loss+post")
+PROTECT = ("history", "implicit", "both")
+SIDES = ("left", "right", "both")
+
+
+@dataclass(frozen=True)
+class OrthogonalEditor(Editor, ABC):
+    """A closed-form editor whose updates keep away from earlier updates and from the model's implicit knowledge.
+
+    [P]: the paper's own words, [S]: several descriptions agree, [D]: our reconstruction.
+
+    `base`             the editor that is wrapped: rome, memit, memit_aligned or alphaedit [S: ROME and MEMIT]
+    `enforce`          how: none, loss [S: O-Edit], post, loss+post [S: O-Edit+], in_loop [D]
+    `protect`          what: history, implicit or both [S]
+    `energy`           ε, the share of Σσ² of ΔW_total that U_e holds [D]
+    `rank_cap`         U_e has at most rank_cap · d_model columns [D]
+    `implicit_rank`    q, columns of U_i [D: 128 to start from]
+    `side`             left: the direction of the update is δ [D]; right: its keys; both
+    `lambda_history`   λ₁ [D]
+    `lambda_implicit`  λ₂ [D]
+    `gradient_tokens`  tokens G is summed over [D]
+    """
+
+    base: Editor = field(default_factory=lambda: editor("rome"))
+    enforce: Literal["none", "loss", "in_loop", "post", "loss+post"] = "loss"
+    protect: Literal["history", "implicit", "both"] = "both"
+    energy: float = 0.95
+    rank_cap: float = 0.5
+    implicit_rank: int = 128
+    side: Literal["left", "right", "both"] = "left"
+    lambda_history: float = 0.5
+    lambda_implicit: float = 0.5
+    gradient_tokens: int = 20_000
+
+    def __post_init__(self) -> None:
+        for name, choices in (("enforce", ENFORCE), ("protect", PROTECT), ("side", SIDES)):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}.")
+        if not isinstance(self.base, LinearEditor):
+            raise InputError(f"{self.name} cannot wrap {self.base.name}: choose rome, memit, memit_aligned, alphaedit.")
+
+    @final
+    def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
+        base = cast(LinearEditor, self.base)
+        guards = {layer: self.guard(view, layer, history) for layer in base.edited_layers(view)}
+        found = base.compute(view, facts, history, guards)
+        used = {str(layer): guard.basis.shape[1] / view.d_model for layer, guard in guards.items()}
+        measured: dict[str, Any] = {**found.measured, "used": used}
+        return Computed(found.deltas, measured, found.state)
+
+    def guard(self, view: ModelView, layer: int, history: History) -> Guard:
+        """The subspaces of one layer as the history leaves them."""
+        total = running_sum(view, layer, history)
+        leading = total.leading(self.energy, self.rank_cap)
+        on_left, on_right = self.side in ("left", "both"), self.side in ("right", "both")
+        past = total.left[:, : leading if on_left and self.protect != "implicit" else 0]
+        keys = total.right[:, : leading if on_right and self.protect != "implicit" else 0]
+        return Guard(
+            history=past,
+            implicit=self._implicit(view, layer, past, on_left and self.protect != "history"),
+            keys=keys,
+            weights=(self.lambda_history, self.lambda_implicit) if "loss" in self.enforce else None,
+            in_loop=self.enforce == "in_loop",
+            after="post" in self.enforce,
+        )
+
+    def _implicit(
+        self, view: ModelView, layer: int, past: Float[Tensor, "d_model k"], wanted: bool
+    ) -> Float[Tensor, "d_model q"]:
+        """U_i: the left singular vectors of (I − U_e U_eᵀ) G_q."""
+        if not wanted or self.implicit_rank == 0:
+            return past[:, :0]
+        key = ("implicit", layer, self.gradient_tokens)
+        if key not in view.memo:
+            layers = cast(LinearEditor, self.base).edited_layers(view)
+            for one, gradient in text_gradient(view, layers, self.gradient_tokens).items():
+                u, sizes, _ = torch.linalg.svd(gradient, full_matrices=False)
+                view.memo["implicit", one, self.gradient_tokens] = u * sizes
+        scaled = cast(Tensor, view.memo[key])[:, : self.implicit_rank]
+        return orthonormal(away(past, scaled))
+
+
+def running_sum(view: ModelView, layer: int, history: History) -> RunningSum:
+    """ΔW_total of one layer: the sum of the history's deltas in factors."""
+
+    def step(total: RunningSum, edit: Edit) -> RunningSum:
+        for delta in edit.deltas:
+            if delta.layer == layer:
+                total = total.plus(delta.left, delta.right)
+        return total
+
+    return history.fold(("running sum", layer), lambda: RunningSum.zero(view.d_model, view.d_ff), step)
