@@ -7,8 +7,9 @@ that was stopped goes on with the units that are missing; a result can be made o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from errata.errors import EditError
 from errata.ledger.disk import write_durably
 from errata.methods import versions
 from errata.model.identity import identify
@@ -35,7 +37,8 @@ def reproduce(
 ) -> dict[str, Any]:
     """The result as plain values, with the names of units that are missing; without `measuring` nothing is computed.
 
-    Raises InputError for a data set with fewer facts than the plan's sequences need.
+    Raises InputError for a data set with fewer facts than the plan's sequences need, EditError where a unit failed,
+    after all others are measured.
     """
     work.mkdir(parents=True, exist_ok=True)
     weights = identify(plan.model).weights
@@ -62,23 +65,40 @@ def reproduce(
 
 
 def _measure(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery], workers: int, silent: bool) -> None:
-    """Measure units in their order, in processes of one thread each where there are several."""
+    """Measure units in their order, in processes of one thread each where there are several.
+
+    A unit that fails keeps no other from being measured. Raises EditError at the end where one did.
+    """
+    failures: list[str] = []
     with tqdm(total=len(missing), desc="measuring", unit="unit", disable=silent or None, smoothing=0) as bar:
-        if workers < 2 or len(missing) < 2:
-            for unit, path in missing:
-                _do(plan, unit, path, batteries[unit.seed])
-                bar.update()
-            return
-        pool = ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"))
-        try:
-            given: list[Future[None]] = [
-                pool.submit(_do_alone, plan, unit, path, batteries[unit.seed]) for unit, path in missing
-            ]
-            for done in as_completed(given):
-                done.result()
-                bar.update()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for unit, outcome in _outcomes(missing, plan, batteries, workers):
+            try:
+                outcome()
+            except Exception as error:  # whatever it is: hours of other units must not be lost
+                failures.append(f"{unit.name}: {error}")
+            bar.update()
+    if failures:
+        raise EditError(
+            f"{len(failures)} of {len(missing)} parts could not be measured, the first is {failures[0]} "
+            "(the others are kept: --render shows them)."
+        )
+
+
+def _outcomes(
+    missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery], workers: int
+) -> Iterator[tuple[Unit, Callable[[], None]]]:
+    """Every unit with what measures it, or waits for the process that does."""
+    if workers < 2 or len(missing) < 2:
+        for unit, path in missing:
+            yield unit, partial(_do, plan, unit, path, batteries[unit.seed])
+        return
+    pool = ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"))
+    try:
+        given = {pool.submit(_do_alone, plan, unit, path, batteries[unit.seed]): unit for unit, path in missing}
+        for done in as_completed(given):
+            yield given[done], done.result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _do_alone(plan: Plan, unit: Unit, path: Path, battery: Battery) -> None:
