@@ -18,7 +18,7 @@ FACTS = [
     Fact("France", "The capital of {} is", target="Rome"),
     Fact("Dante", "The mother tongue of {} is", "Paris"),
 ]
-SMALL = {"context_lengths": (3, 5), "covariance_tokens": 256, "values": ValueSettings(steps=20, lr=0.3)}
+SMALL = {"context_lengths": (3, 5), "covariance_tokens": 2048, "values": ValueSettings(steps=20, lr=0.3)}
 
 
 @pytest.mark.parametrize("use_covariance", [True, False])

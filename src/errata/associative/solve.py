@@ -55,14 +55,26 @@ class Weighting:
         return torch.cholesky_solve(product, factor)
 
 
+def whiten(
+    covariance: Float[Tensor, "d_ff d_ff"], keys: Float[Tensor, "facts d_ff"], ridge: float = 1e-3
+) -> Float[Tensor, "facts d_ff"]:
+    """(C + ridge · tr(C)/d_ff · I)⁻¹ k of a few keys, without the inverse itself."""
+    return torch.cholesky_solve(keys.double().cpu().T, _factor(covariance, ridge)).T
+
+
 def by_covariance(covariance: Float[Tensor, "d_ff d_ff"], weight: float = 1.0, ridge: float = 1e-3) -> Weighting:
     """A = weight · (C + ridge · tr(C)/d_ff · I)."""
+    return Weighting(torch.cholesky_inverse(_factor(covariance, ridge)) / weight)
+
+
+def _factor(covariance: Float[Tensor, "d_ff d_ff"], ridge: float) -> Float[Tensor, "d_ff d_ff"]:
+    """The Cholesky factor of C + ridge · tr(C)/d_ff · I."""
     mean = covariance.diagonal().mean()
     loaded = covariance.double() + ridge * mean * torch.eye(len(covariance), dtype=torch.float64)
     factor, failed = torch.linalg.cholesky_ex(loaded)
     if int(failed) or not bool(torch.isfinite(factor).all()):
         raise EditError("The covariance of the keys is singular or not finite: use more tokens or a larger ridge.")
-    return Weighting(torch.cholesky_inverse(factor) / weight)
+    return factor
 
 
 def by_identity(d_ff: int, weight: float = 1.0) -> Weighting:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from errata.associative.keys import mean_keys, subject_states
+from errata.associative.keys import keys_and_states
 from errata.deltas import WeightDelta
 from errata.facts import Fact
-from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
 
 # Of a layer, its residuals `[facts, d_model]` and keys `[facts, d_ff]`: left `[d_model, facts]`, right `[facts, d_ff]`.
@@ -32,15 +31,17 @@ def spread(
     delta: Float[Tensor, "facts d_model"],
     update: Update,
 ) -> tuple[list[WeightDelta], dict[int, Float[Tensor, "facts d_ff"]]]:
-    """The deltas of all layers and the keys they were made for; δ is wanted behind the last of the layers."""
-    rows = [encode_fact(view.tokenizer, fact) for fact in facts]
+    """The deltas of all layers and the keys they were made for; δ is wanted behind the last of the layers.
+
+    h is that of the first context, which is the bare prompt; keys are means over all.
+    """
     deltas: list[WeightDelta] = []
     keys: dict[int, Tensor] = {}
-    wanted = subject_states(view, layers[-1], rows).double().cpu() + delta.double().cpu()
+    wanted: Tensor | None = None
     for place, layer in enumerate(layers):
         with view.applied(deltas):
-            keys[layer] = mean_keys(view, [layer], facts, contexts)[layer]
-            now = subject_states(view, layers[-1], rows).double().cpu()
+            keys[layer], now = keys_and_states(view, layer, layers[-1], facts, contexts)
+        wanted = now + delta.double().cpu() if wanted is None else wanted
         left, right = update(layer, (wanted - now) / (len(layers) - place), keys[layer])
         deltas.append(view.delta(layer, left.float(), right.float()))
     return deltas, keys

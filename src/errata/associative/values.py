@@ -52,7 +52,7 @@ class ValueSettings:
     weight_decay: float = 1e-3
     kl_factor: float = 0.0625
     clamp: float | None = 4.0
-    stop: float = 0.01
+    stop: float = 0.05
     together: int = 64
 
 

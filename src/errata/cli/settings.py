@@ -85,6 +85,8 @@ def _value(path: str, text: str, default: Any) -> Any:
     """The value as JSON, or as plain text; it must be of the default's kind."""
     if isinstance(default, Localizer):
         return methods.localizer(text)
+    if isinstance(default, Editor):
+        return methods.editor(text)
     try:
         value = json.loads(text)
     except ValueError:

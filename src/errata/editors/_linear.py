@@ -9,7 +9,7 @@ from typing import cast, final
 
 from torch import Tensor
 
-from errata.associative.covariance import covariance
+from errata.associative.covariance import CovarianceSettings, covariances
 from errata.associative.guard import Guard
 from errata.associative.sampling import sample_contexts
 from errata.associative.solve import Weighting, by_covariance, by_identity
@@ -78,9 +78,9 @@ class LinearEditor(Editor, ABC):
         return cast(Weighting, view.memo[key])
 
     def covariance(self, view: ModelView, layer: int) -> Tensor:
-        """C of one layer, of the unedited model."""
-        with view.unedited():
-            return covariance(view, layer, self.covariance_tokens, self.seed)
+        """C of one layer, of the unedited model; all edited layers are measured together."""
+        settings = CovarianceSettings(tokens=self.covariance_tokens, seed=self.seed)
+        return covariances(view, self.edited_layers(view), settings)[layer].matrix
 
 
 @dataclass(frozen=True)
