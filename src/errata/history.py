@@ -19,23 +19,34 @@ State = TypeVar("State")
 class History:
     """Edits in their order; `edits` may read them only when they are asked for."""
 
-    __slots__ = ("_edits", "_folded")
+    __slots__ = ("_edits", "_folded", "_more")
 
     def __init__(self, edits: Sequence[Edit] = ()) -> None:
         self._edits = edits
+        self._more: tuple[Edit, ...] = ()
         self._folded: dict[Hashable, tuple[int, object]] = {}
 
     def __len__(self) -> int:
-        return len(self._edits)
+        return len(self._edits) + len(self._more)
 
     def __iter__(self) -> Iterator[Edit]:
-        return (self._edits[place] for place in range(len(self._edits)))
+        return (self._at(place) for place in range(len(self)))
 
     def then(self, edit: Edit) -> History:
-        """This history and one edit more, which goes on from what has been folded."""
-        longer = History((*self._edits, edit))
+        """This history and one edit more, which goes on from what has been folded; no edit is read for it."""
+        longer = self.within(self._edits)
+        longer._more = (*self._more, edit)
+        return longer
+
+    def within(self, edits: Sequence[Edit]) -> History:
+        """The history of `edits`, which begin with this one's; it goes on from what has been folded."""
+        longer = History(edits)
         longer._folded = dict(self._folded)
         return longer
+
+    def _at(self, place: int) -> Edit:
+        behind = place - len(self._edits)
+        return self._more[behind] if behind >= 0 else self._edits[place]
 
     def fold(self, key: Hashable, start: Callable[[], State], step: Callable[[State, Edit], State]) -> State:
         """step(… step(start(), edit_1) …, edit_t), continued from where the last fold of this key ended.
@@ -46,6 +57,6 @@ class History:
         if state is None:
             state = start()
         for place in range(done, len(self)):
-            state = step(cast(State, state), self._edits[place])
+            state = step(cast(State, state), self._at(place))
         self._folded[key] = len(self), state
         return cast(State, state)

@@ -1,13 +1,14 @@
 """Writing a model's weights as W = round(W₀ + Σ ΔW_i), from the unedited weights each time.
 
-The sum is taken in the order of the edits' ids, in float32 and on the CPU whatever the model's device, and rounded once
-to the model's dtype. Subtracting a delta is not undoing it: float addition is not associative, so the sum without an
-edit is computed anew. Only a sum that goes on where the last one stopped is continued; the result has the same bits.
+The sum is taken block by block (`blocks`), in float32 and on the CPU whatever the model's device, and rounded once to
+the model's dtype. Subtracting a delta is not undoing it: float addition is not associative, so the sum without an edit
+is computed anew, from that edit's block and the kept sums of the others (`sums`). A layer's last block and the sum of
+those before it stay in memory, so that an edit that comes last is added to them; the result has the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import final
@@ -15,22 +16,11 @@ from typing import final
 import torch
 from torch import Tensor
 
-from errata.deltas import Edit
 from errata.errors import LedgerError
-from errata.ledger.records import Entry
-from errata.model.view import ModelView, add_deltas, rounded
-
-Ids = tuple[int, ...]
-
-
-def layers_of(entries: Iterable[Entry]) -> dict[int, Ids]:
-    """For every layer that applied edits touch, those edits' ids in order."""
-    wanted: dict[int, list[int]] = {}
-    for entry in entries:
-        if entry.applied:
-            for layer in set(entry.layers):
-                wanted.setdefault(layer, []).append(entry.id)
-    return {layer: tuple(ids) for layer, ids in wanted.items()}
+from errata.ledger.blocks import Ids
+from errata.ledger.layers import LayerSum, LayerSums
+from errata.ledger.records import listed
+from errata.model.view import ModelView, rounded
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -50,19 +40,18 @@ class Plan:
     """Weights ready to be written: for each layer the edits wanted, their sum, and W where there are any."""
 
     wanted: Mapping[int, Ids]
-    totals: Mapping[int, Tensor]
+    sums: Mapping[int, LayerSum]
     weights: Mapping[int, Tensor]
 
 
 @final
 class Fold:
-    """Brings a view's layers to the sum of the edits wanted for each; `load` reads an edit by its id."""
+    """Brings a view's layers to the sum of the edits wanted for each; `sums` adds them up."""
 
-    def __init__(self, view: ModelView, load: Callable[[int], Edit]) -> None:
+    def __init__(self, view: ModelView, sums: LayerSums) -> None:
         self._view = view
-        self._load = load
+        self._sums = sums
         self._held: dict[int, Ids] = {}
-        self._totals: dict[int, tuple[Ids, Tensor]] = {}
         self._bases: dict[int, str] = {}
 
     def base_fingerprint(self, layer: int) -> str:
@@ -80,23 +69,24 @@ class Fold:
         return {layer: ids for layer, ids in self.every(wanted).items() if self._held_by(layer) != ids}
 
     @torch.no_grad()
-    def plan(self, wanted: Mapping[int, Ids]) -> Plan:
-        """What layers weigh with the edits wanted for each; nothing is written.
+    def plan(self, wanted: Mapping[int, Ids], beside: Plan | None = None) -> Plan:
+        """What layers weigh with the edits wanted for each; nothing is written. `beside` holds sums that may be used.
 
         Raises LedgerError, naming the edits, where a weight that was finite would not be.
         """
-        totals = self._sums({layer: ids for layer, ids in wanted.items() if ids})
+        asked = {layer: (ids, self._shape(layer)) for layer, ids in wanted.items() if ids}
+        sums = self._sums.of(asked, beside.sums if beside else {})
         weights: dict[int, Tensor] = {}
-        for layer, total in totals.items():
+        for layer, found in sums.items():
             base = self._view.base_weight(layer).cpu()
-            weights[layer] = rounded(base, total)
+            weights[layer] = rounded(base, found.total())
             if bool((torch.isfinite(base) & ~torch.isfinite(weights[layer])).any()):
-                edits = ", ".join(map(str, wanted[layer]))
+                edits = listed(wanted[layer])
                 raise LedgerError(
                     f"Layer {layer} would have weights that are NaN or infinite in "
                     f"{str(base.dtype).removeprefix('torch.')} with edits {edits}: leave one out or use a wider dtype."
                 )
-        return Plan(dict(wanted), totals, weights)
+        return Plan(dict(wanted), sums, weights)
 
     @contextmanager
     def written(self, plan: Plan) -> Generator[None]:
@@ -120,9 +110,11 @@ class Fold:
             raise
         for layer, ids in plan.wanted.items():
             self._held[layer] = ids
-            self._totals.pop(layer, None)
-            if ids:
-                self._totals[layer] = ids, plan.totals[layer]
+            self._sums.hold(layer, plan.sums.get(layer))
+
+    def _shape(self, layer: int) -> tuple[int, int]:
+        rows, columns = self._view.weight(layer).shape
+        return rows, columns
 
     def _is_written(self, layer: int) -> bool:
         """Whether the view keeps an unedited copy of a layer beside the weight in use."""
@@ -131,20 +123,3 @@ class Fold:
     def _held_by(self, layer: int) -> Ids:
         """The edits whose sum this fold has written to a layer; none once the view has restored the layer."""
         return self._held.get(layer, ()) if self._is_written(layer) else ()
-
-    def _sums(self, wanted: Mapping[int, Ids]) -> dict[int, Tensor]:
-        """Σ ΔW_i of every layer, reading each edit once; a kept sum that a wanted one begins with is continued."""
-        sums: dict[int, Tensor] = {}
-        missing: dict[int, set[int]] = {}
-        for layer, ids in wanted.items():
-            done, total = self._totals.get(layer, ((), None))
-            if total is None or done != ids[: len(done)]:
-                done, total = (), torch.zeros(tuple(self._view.weight(layer).shape), dtype=torch.float32)
-            elif done != ids:
-                total = total.clone()
-            sums[layer], missing[layer] = total, set(ids[len(done) :])
-        for number in sorted(set[int]().union(*missing.values())):
-            for delta in self._load(number).deltas:
-                if number in missing.get(delta.layer, ()):
-                    add_deltas(sums[delta.layer], [delta])
-        return sums

@@ -6,7 +6,6 @@ in this order; when anything fails up to the commit, the database rolls back and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
@@ -14,13 +13,17 @@ from typing import final, overload
 import torch
 
 from errata.deltas import Edit
-from errata.errors import ConflictError, CorruptionError, LedgerError
-from errata.facts import Fact
+from errata.errors import CorruptionError, LedgerError
+from errata.history import History
 from errata.ledger import compare, verify
 from errata.ledger.compare import LayerChange, LayerPair
-from errata.ledger.fold import Fold, Plan, layers_of, same_bits
+from errata.ledger.fold import Fold, Plan, same_bits
+from errata.ledger.layers import LayerSums
+from errata.ledger.past import Past
 from errata.ledger.records import Entry, Event, Meta, now
+from errata.ledger.refusals import conflict, dtype_of, refuse_other_model, refuse_other_weights
 from errata.ledger.store import Store
+from errata.ledger.sums import SumFiles
 from errata.ledger.verify import Report
 from errata.model.view import ModelView
 
@@ -28,6 +31,9 @@ from errata.model.view import ModelView
 @final
 class Ledger:
     """The edits applied to one model, kept in a directory: W = round(W₀ + Σ ΔW_i), i over the applied edits by id.
+
+    The sum goes block by block (`errata.ledger.blocks`); sums of blocks are kept beside the edits, where they are
+    checked before use and may be deleted at any time (`errata.ledger.sums`).
 
     Ids count from 1 in the order of first application, and that stays an edit's place: one that is redone goes back
     to it. Open with `Ledger.open`; use from one thread at a time. Every method raises LedgerError when the ledger is
@@ -37,20 +43,24 @@ class Ledger:
     def __init__(self, store: Store, view: ModelView) -> None:
         self._store = store
         self._view = view
-        self._fold = Fold(view, self.edit)
+        files = SumFiles(store.path / "sums", store.sha256s)
+        self._fold = Fold(view, LayerSums(self.edit, files))
+        self._past = Past(self.edit)
 
     @classmethod
     def open(cls, path: str | Path, view: ModelView, create: bool = True) -> Ledger:
         """Open the ledger in a directory (made if missing, unless `create` is false) and give the view its weights.
 
         Raises LedgerError for a ledger of another model or dtype or of a newer schema, and CorruptionError, naming the
-        edit, for a damaged file of an applied edit. Then neither the directory nor the view has changed.
+        edit, for a damaged file of an applied edit: every one is read. Then neither the directory nor the view has
+        changed.
         """
         path = Path(path)
-        meta = Meta(view.name, view.model_fingerprint(), _dtype(view), now())
+        meta = Meta(view.name, view.model_fingerprint(), dtype_of(view), now())
         store = Store.open(path, meta if create else None)
         try:
-            _refuse_other_model(path, store.meta(), meta)
+            refuse_other_model(path, store.meta(), meta)
+            store.check()
             ledger = cls(store, view)
             ledger.refresh()
         except BaseException:
@@ -93,7 +103,7 @@ class Ledger:
 
     def refresh(self) -> None:
         """Bring every layer to what the ledger says now: another process, or `view.restore()`, may have changed it."""
-        wanted = layers_of(self._store.entries())
+        wanted = self._store.index().layers()
         with self._fold.written(self._fold.plan(self._fold.every(wanted))):
             pass
 
@@ -103,11 +113,11 @@ class Ledger:
         Raises ConflictError when an applied edit is about the same subject and relation, LedgerError for an edit made
         for other weights, one that changes no weight, or one that makes a weight infinite. Then nothing has changed.
         """
-        self._refuse_other_weights(edit)
+        refuse_other_weights(edit, self._view, self._fold.base_fingerprint)
         with self._store.transaction():
-            rivals = _rivals(edit.facts, self._store.entries())
+            rivals = self._store.index().rivals(edit.facts)
             if rivals and not supersede:
-                raise _conflict("This edit", edit.facts, rivals, "undo it first, or apply with supersede=True")
+                raise conflict("This edit", edit.facts, rivals, "undo it first, or apply with supersede=True")
             number = self._store.next_id()
             self._store.add(number, edit)
             for rival in rivals:
@@ -139,12 +149,36 @@ class Ledger:
             entry = self._store.entry(number)
             if entry.applied:
                 raise LedgerError(f"Edit {number} is applied already: undo({number}) takes it out.")
-            rivals = _rivals(entry.facts, self._store.entries())
+            rivals = self._store.index().rivals(entry.facts)
             if rivals:
-                raise _conflict(f"Edit {number}", entry.facts, rivals, "undo it first")
+                raise conflict(f"Edit {number}", entry.facts, rivals, "undo it first")
             self._store.mark(number, True)
             self._store.log("redo", number)
             self._commit(self._plan())
+
+    def undo_to(self, number: int) -> tuple[int, ...]:
+        """Undo every applied edit behind the one of this id (0: all) at once; returns their ids, newest first.
+
+        Raises LedgerError for an unknown id; the edit `number` itself may be applied or undone, and stays so.
+        """
+        with self._store.transaction():
+            if number != 0:
+                self._store.entry(number)
+            undone = tuple(known for known in reversed(self.applied) if known > number)
+            for known in undone:
+                self._store.mark(known, False)
+                self._store.log("undo", known)
+            if undone:
+                self._commit(self._plan())
+        return undone
+
+    def history(self) -> History:
+        """The applied edits in order, each read from its file when it is asked for.
+
+        As long as edits are only added, each call goes on from what the last one's history has folded; when an edit has
+        been undone or redone, the history is a new one. The one returned does not change with the ledger.
+        """
+        return self._past.of(self.applied)
 
     def entries(self) -> tuple[Entry, ...]:
         """Every edit, applied or undone, in order."""
@@ -153,7 +187,7 @@ class Ledger:
     @property
     def applied(self) -> tuple[int, ...]:
         """Ids of the applied edits, in order."""
-        return tuple(entry.id for entry in self._store.entries() if entry.applied)
+        return self._store.index().applied()
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
@@ -189,71 +223,21 @@ class Ledger:
 
     def _plan(self) -> Plan:
         """The weights that the database, as this transaction leaves it, asks for."""
-        return self._fold.plan(self._fold.stale(layers_of(self._store.entries())))
+        return self._fold.plan(self._fold.stale(self._store.index().layers()))
 
     def _commit(self, plan: Plan) -> None:
         with self._fold.written(plan):
             self._store.commit()
 
-    def _refuse_other_weights(self, edit: Edit) -> None:
-        for delta in edit.deltas:
-            if not 0 <= delta.layer < self._view.n_layers:
-                raise LedgerError(f"The edit is for layer {delta.layer}, {self._view.name} has {self._view.n_layers}.")
-            found = self._view.structure.projections[delta.layer].name, tuple(self._view.weight(delta.layer).shape)
-            if (delta.module, delta.shape) != found:
-                raise LedgerError(
-                    f"The edit is for {delta.module} {delta.shape}, layer {delta.layer} is {found[0]} {found[1]}: "
-                    "compute it for this model."
-                )
-            base = self._fold.base_fingerprint(delta.layer)
-            if delta.base != base:
-                raise LedgerError(
-                    f"The edit is for weights {delta.base[:12]}… of {delta.module}, this model's unedited ones are "
-                    f"{base[:12]}…: compute it for this model, in this dtype, on its unedited weights."
-                )
-
     @torch.no_grad()
     def _refuse_idle(self, number: int, plan: Plan) -> None:
         touched = {layer: ids for layer, ids in plan.wanted.items() if number in ids}
-        without = self._fold.plan({layer: tuple(i for i in ids if i != number) for layer, ids in touched.items()})
+        without = self._fold.plan({layer: ids[:-1] for layer, ids in touched.items()}, plan)
         for layer in touched:
             before = without.weights.get(layer, self._view.base_weight(layer).cpu())
             if not same_bits(before, plan.weights[layer]):
                 return
         raise LedgerError(
-            f"The edit changes no weight: all of it is lost to rounding in {_dtype(self._view)}; use a stronger "
+            f"The edit changes no weight: all of it is lost to rounding in {dtype_of(self._view)}; use a stronger "
             "edit or a wider dtype."
         )
-
-
-def _dtype(view: ModelView) -> str:
-    return str(view.dtype).removeprefix("torch.")
-
-
-def _refuse_other_model(path: Path, expected: Meta, found: Meta) -> None:
-    if expected.fingerprint == found.fingerprint:
-        return
-    if expected.dtype != found.dtype:
-        raise LedgerError(
-            f"The ledger at {path} is for {expected.model} in {expected.dtype}, found {found.model} in {found.dtype}: "
-            f"load the model with dtype={expected.dtype}."
-        )
-    raise LedgerError(
-        f"The ledger at {path} is for {expected.model} with weights {expected.fingerprint[:12]}…, found {found.model} "
-        f"with weights {found.fingerprint[:12]}…: open it with the model it was made for, or take another directory."
-    )
-
-
-def _rivals(facts: Sequence[Fact], entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The applied entries that are about one of these facts."""
-    keys = {fact.key for fact in facts}
-    return tuple(e for e in entries if e.applied and not keys.isdisjoint(fact.key for fact in e.facts))
-
-
-def _conflict(what: str, facts: Sequence[Fact], rivals: Sequence[Entry], way_out: str) -> ConflictError:
-    keys = {fact.key for fact in facts}
-    shared = next(fact.key for fact in rivals[0].facts if fact.key in keys)
-    ids = tuple(rival.id for rival in rivals)
-    others = f"applied edit {ids[0]}" if len(ids) == 1 else f"applied edits {', '.join(map(str, ids))}"
-    way_out = way_out if len(ids) == 1 else way_out.replace("undo it", "undo them")
-    return ConflictError(f"{what} and {others} are both about {' / '.join(shared)}: {way_out}.", ids)

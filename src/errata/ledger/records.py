@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +53,13 @@ class Event:
 def now() -> str:
     """The time, UTC, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def listed(ids: Sequence[int], most: int = 20) -> str:
+    """Ids as a sentence has them: `1, 2, 4`; of more than `most` the first, the last and how many they are."""
+    if len(ids) <= most:
+        return ", ".join(map(str, ids))
+    return f"{', '.join(map(str, ids[: most // 2]))}, …, {ids[-1]} ({len(ids)} of them)"
 
 
 def entry_of(row: tuple[Any, ...], path: Path) -> Entry:

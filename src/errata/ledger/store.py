@@ -11,18 +11,22 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
 from errata.deltas import Edit
 from errata.errors import CorruptionError, InputError, LedgerError
 from errata.ledger import schema
+from errata.ledger.blocks import Ids
 from errata.ledger.disk import make_directories, speaking, sync_directory, write_durably
+from errata.ledger.index import Index
 from errata.ledger.records import Entry, Event, Meta, entry_of, now
 
 BUSY_SECONDS = 5.0
+_SHARE = 100  # files that a thread checks before it takes others
 _ENTRY = "SELECT id, method, facts, applied, at, norm, layers, ranks, file, sha256 FROM entries"
 
 
@@ -38,6 +42,7 @@ class Store:
         self._connection = connection
         self._written: list[Path] = []
         self._read: dict[int, tuple[tuple[Any, ...], Entry]] = {}
+        self._index: tuple[int, Index] | None = None
 
     @classmethod
     def open(cls, path: Path, meta: Meta | None) -> Store:
@@ -80,18 +85,37 @@ class Store:
         """Which model the ledger belongs to."""
         return Meta(*self._rows("SELECT model, fingerprint, dtype, created FROM meta")[0])
 
+    def index(self) -> Index:
+        """What the database says now; it is read again when another connection has written to it, or after a failure.
+
+        Use what it returns at once: it changes with the ledger.
+        """
+        version = int(self._rows("PRAGMA data_version")[0][0])
+        if self._index is None or self._index[0] != version:
+            self._index = version, Index(self._entry(row) for row in self._rows(f"{_ENTRY} ORDER BY id"))
+        return self._index[1]
+
+    def forget(self) -> None:
+        """Read the database again at the next question."""
+        self._index = None
+
+    def sha256s(self, ids: Ids) -> list[str]:
+        """The recorded hashes of edits that the ledger holds."""
+        index = self.index()
+        return [entry.sha256 for number in ids if (entry := index.get(number))]
+
     def entries(self) -> tuple[Entry, ...]:
         """Every edit, in the order of first application."""
-        return tuple(self._entry(row) for row in self._rows(f"{_ENTRY} ORDER BY id"))
+        return self.index().entries()
 
     def entry(self, number: int) -> Entry:
         """One edit; raises LedgerError, naming the ids there are, when it has none of that id."""
-        rows = self._rows(f"{_ENTRY} WHERE id = ?", (number,))
-        if not rows:
+        entry = self.index().get(number)
+        if entry is None:
             last = self.next_id() - 1
             known = "holds no edit yet" if last == 0 else "holds edit 1" if last == 1 else f"holds edits 1 to {last}"
             raise LedgerError(f"There is no edit {number}: the ledger at {self.path} {known}.")
-        return self._entry(rows[0])
+        return entry
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
@@ -113,6 +137,7 @@ class Store:
             yield
         finally:
             if self._connection.in_transaction:
+                self.forget()
                 self._run("ROLLBACK")
                 for path in self._written:
                     path.unlink(missing_ok=True)
@@ -133,19 +158,33 @@ class Store:
         self._written.append(path)
         with speaking(self.path):
             write_durably(path, data)
+        entry = Entry(
+            number,
+            edit.method,
+            edit.facts,
+            True,
+            now(),
+            edit.norm(),
+            tuple(d.layer for d in edit.deltas),
+            tuple(d.rank for d in edit.deltas),
+            path.name,
+            sha256,
+        )
         facts = json.dumps([asdict(fact) for fact in edit.facts], ensure_ascii=False)
-        layers = json.dumps([delta.layer for delta in edit.deltas])
-        ranks = json.dumps([delta.rank for delta in edit.deltas])
+        layers, ranks = json.dumps(entry.layers), json.dumps(entry.ranks)
         self._run(
             "INSERT INTO entries (id, method, facts, applied, at, norm, layers, ranks, file, sha256) "
             "VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?, ?)",
-            (number, edit.method, facts, now(), edit.norm(), layers, ranks, path.name, sha256),
+            (number, entry.method, facts, entry.at, entry.norm, layers, ranks, entry.file, sha256),
         )
+        self.index().put(entry)
         self.log("apply", number)
 
     def mark(self, number: int, applied: bool) -> None:
         """Record an edit as applied or not."""
+        entry = self.entry(number)
         self._run("UPDATE entries SET applied = ? WHERE id = ?", (int(applied), number))
+        self.index().put(replace(entry, applied=applied))
 
     def log(self, kind: str, number: int, by: int | None = None) -> None:
         """Append to the log of events."""
@@ -153,19 +192,34 @@ class Store:
 
     def load(self, entry: Entry) -> Edit:
         """Read an edit from its file; raises CorruptionError for a file that is not the one recorded."""
+        path = self._checked(entry)
+        try:
+            return Edit.load(path)
+        except InputError as error:
+            raise _unreadable(entry, path, error) from error
+
+    def check(self) -> None:
+        """Read the file of every applied edit; raises CorruptionError, naming the edit, for one that is not intact."""
+        index = self.index()
+        entries = [entry for number in index.applied() if (entry := index.get(number))]
+        shares = [entries[start : start + _SHARE] for start in range(0, len(entries), _SHARE)]
+        with ThreadPoolExecutor() as pool:  # reading and hashing leave the interpreter to others
+            for _ in pool.map(lambda share: [self._checked(entry) for entry in share], shares):
+                pass
+
+    def _checked(self, entry: Entry) -> Path:
+        """An edit's file, which is the one recorded."""
         path = self.path / "deltas" / entry.file
         try:
             found = hashlib.sha256(path.read_bytes()).hexdigest()
-            if found != entry.sha256:
-                raise CorruptionError(
-                    f"Edit {entry.id} is damaged: {path} has SHA-256 {found[:12]}…, recorded was "
-                    f"{entry.sha256[:12]}…; put the file back from a copy."
-                )
-            return Edit.load(path)
-        except (OSError, InputError) as error:
+        except OSError as error:
+            raise _unreadable(entry, path, error) from error
+        if found != entry.sha256:
             raise CorruptionError(
-                f"Edit {entry.id} cannot be read from {path} ({error}): put the file back from a copy."
-            ) from error
+                f"Edit {entry.id} is damaged: {path} has SHA-256 {found[:12]}…, recorded was "
+                f"{entry.sha256[:12]}…; put the file back from a copy."
+            )
+        return path
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         """The entry of a row, read once as long as the row stays the same."""
@@ -181,6 +235,10 @@ class Store:
     def _rows(self, statement: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         with speaking(self.path):
             return self._connection.execute(statement, tuple(values)).fetchall()
+
+
+def _unreadable(entry: Entry, path: Path, error: Exception) -> CorruptionError:
+    return CorruptionError(f"Edit {entry.id} cannot be read from {path} ({error}): put the file back from a copy.")
 
 
 def _require(meta: Meta | None, path: Path) -> Meta:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from errata.deltas import Edit
 from errata.errors import LedgerError
-from errata.ledger.fold import layers_of, same_bits
-from errata.ledger.records import Entry, Event
+from errata.ledger.blocks import Ids, RunningSum
+from errata.ledger.fold import same_bits
+from errata.ledger.records import Entry, Event, listed
 from errata.ledger.store import Store
-from errata.model.view import ModelView, fold
+from errata.model.view import ModelView, rounded
+
+MEMORY = 2**30  # bytes that the sums of the layers checked together may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ def _report(store: Store, view: ModelView, weights: bool) -> Report:
     damaged: set[int] = set()
     try:
         problems += [f"The database of the ledger at {store.path} is damaged: {line}." for line in store.integrity()]
+        store.forget()
         entries, events = store.entries(), store.events()
     except LedgerError as error:
         return Report((*problems, str(error)), (), 0, view.weights_sha256())
@@ -60,7 +68,7 @@ def _report(store: Store, view: ModelView, weights: bool) -> Report:
         )
         damaged.add(entry.id)
     if weights:
-        problems += _weight_problems(store, view, entries, damaged)
+        problems += _weight_problems(store, view, damaged)
     return Report(tuple(problems), tuple(sorted(damaged)), len(entries), view.weights_sha256())
 
 
@@ -89,19 +97,30 @@ def _contradicting(entries: tuple[Entry, ...], events: tuple[Event, ...]) -> lis
     return [entry for entry in entries if last.get(entry.id) != entry.applied]
 
 
-def _weight_problems(store: Store, view: ModelView, entries: tuple[Entry, ...], damaged: set[int]) -> list[str]:
+def _weight_problems(store: Store, view: ModelView, damaged: set[int]) -> list[str]:
     """Layers whose weights are not a fresh sum of their applied edits; layers with a damaged edit cannot be told."""
+    wanted = store.index().layers()
+    sound = [layer for layer in range(view.n_layers) if damaged.isdisjoint(wanted.get(layer, ()))]
     found: list[str] = []
-    wanted = layers_of(entries)
-    by_id = {entry.id: entry for entry in entries}
-    for layer in range(view.n_layers):
-        ids = wanted.get(layer, ())
-        if damaged.isdisjoint(ids):
-            deltas = (d for number in ids for d in store.load(by_id[number]).deltas if d.layer == layer)
-            if not same_bits(fold(view.base_weight(layer).cpu(), deltas), view.weight(layer).cpu()):
-                edits = f"unedited ones and edits {', '.join(map(str, ids))}" if ids else "unedited ones"
+    at_once = max(1, MEMORY // max(8 * view.weight(layer).numel() for layer in range(view.n_layers)))
+    for start in range(0, len(sound), at_once):
+        asked = {layer: wanted.get(layer, ()) for layer in sound[start : start + at_once]}
+        for layer, total in _fresh(store, view, asked).items():
+            weight = rounded(view.base_weight(layer).cpu(), total)
+            if not same_bits(weight, view.weight(layer).cpu()):
+                edits = f"unedited ones and edits {listed(asked[layer])}" if asked[layer] else "unedited ones"
                 found.append(
                     f"The weights of layer {layer} are not the sum of the {edits}: something else wrote to the model, "
                     "or another process changed the ledger; refresh() writes them anew."
                 )
     return found
+
+
+def _fresh(store: Store, view: ModelView, wanted: Mapping[int, Ids]) -> dict[int, Tensor]:
+    """The sums of the edits wanted for these layers, from the deltas alone; each edit is read once."""
+    sums = {layer: RunningSum(torch.zeros(view.weight(layer).shape)) for layer in wanted}
+    for number in sorted(set[int]().union(*wanted.values())):
+        edit = store.load(store.entry(number))
+        for layer in {delta.layer for delta in edit.deltas} & set(wanted):
+            sums[layer].add(number, (delta for delta in edit.deltas if delta.layer == layer))
+    return {layer: running.total for layer, running in sums.items()}
