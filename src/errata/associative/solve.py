@@ -84,9 +84,9 @@ def by_identity(d_ff: int, weight: float = 1.0) -> Weighting:
 
 def in_null_space(covariance: Float[Tensor, "d_ff d_ff"], threshold: float, weight: float) -> Weighting:
     """A⁻¹ = P / weight, P on the eigenvectors of C whose eigenvalue is below `threshold`."""
+    if not bool(torch.isfinite(covariance).all()):
+        raise EditError("The covariance of the keys is not finite: check the model for NaN.")
     values, vectors = torch.linalg.eigh(covariance.double())
-    if not bool(torch.isfinite(values).all()):
-        raise EditError("The covariance of the keys is not finite: use more tokens, or check the model for NaN.")
     null = vectors[:, values < threshold]
     if null.shape[1] == 0:
         raise EditError(

@@ -33,6 +33,14 @@ from errata.model.view import ModelView
 INTERFERENCE = "interference"
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """EMA of m and of m²; no mean before the first fact."""
+
+    mean: float | None = None
+    square: float = 0.0
+
+
 @dataclass(frozen=True)
 class DeltaEdit(Editor):
     """A closed-form editor that keeps superimposed updates apart.
@@ -61,15 +69,14 @@ class DeltaEdit(Editor):
         total = running_sum(view, layer, history)
         keys = mean_keys(view, [layer], facts, base.contexts(view))[layer]
         found = ((keys @ total.right) * total.sizes).norm(dim=-1)  # ‖U diag(σ) Vᵀk‖
-        mean, square = history.fold(("interference", self.rate), lambda: (0.0, 0.0), self._step)
-        limit = mean + self.outlier * max(square - mean**2, 0.0) ** 0.5
+        limit = self._limit(history)
         none = total.left[:, :0]
         guard = Guard(
             history=total.left[:, : total.leading(self.energy, self.rank_cap)],
             implicit=none,
             keys=total.right[:, :0],
             in_loop=True,
-            only=(found > limit) & (found > 0),
+            only=found > limit,
         )
         computed = base.compute(view, facts, history, {layer: guard})
         measured = {
@@ -77,14 +84,25 @@ class DeltaEdit(Editor):
             "interference": found.tolist(),
             "projected": int(cast(Tensor, guard.only).sum()),
         }
-        return Computed(computed.deltas, measured, {**computed.state, INTERFERENCE: found.float()})
+        seen = found.float() if len(history) else found[:0].float()
+        return Computed(computed.deltas, measured, {**computed.state, INTERFERENCE: seen})
 
-    def _step(self, moments: tuple[float, float], edit: Edit) -> tuple[float, float]:
-        """EMA of m and of m² over the facts of an edit."""
-        mean, square = moments
+    def _limit(self, history: History) -> float:
+        """mean + outlier · deviation; no outlier while there is no deviation."""
+        moments = history.fold(("interference", self.rate), Moments, self._step)
+        if moments.mean is None or moments.square <= moments.mean**2:
+            return float("inf")
+        return moments.mean + self.outlier * (moments.square - moments.mean**2) ** 0.5
+
+    def _step(self, moments: Moments, edit: Edit) -> Moments:
+        """EMA of m and of m² over the facts of an edit, from the first fact on."""
         for value in edit.state.get(INTERFERENCE, torch.zeros(0)).tolist():
-            mean, square = mean + self.rate * (value - mean), square + self.rate * (value**2 - square)
-        return mean, square
+            if moments.mean is None:
+                moments = Moments(value, value**2)
+            else:
+                mean = moments.mean + self.rate * (value - moments.mean)
+                moments = Moments(mean, moments.square + self.rate * (value**2 - moments.square))
+        return moments
 
 
 METHOD = DeltaEdit
