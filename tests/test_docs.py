@@ -81,3 +81,13 @@ def test_the_costs_of_land_are_those_of_the_result_file() -> None:
     rows = json.loads((ROOT / "benchmarks/results/land-shapes.json").read_text(encoding="utf-8"))
     shown = re.search(r"<!-- costs -->\n(.*?)\n<!-- /costs -->", page, re.DOTALL)
     assert shown and shown[1] == table(rows)
+
+
+def test_the_tables_of_covariances_are_those_of_the_result_file() -> None:
+    from benchmarks._covariance_table import costs, table
+
+    page = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/covariance.json").read_text(encoding="utf-8"))
+    for name, expected in {"curve": table(result), "costs": costs(result)}.items():
+        shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
+        assert shown and shown[1] == expected

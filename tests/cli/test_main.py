@@ -17,11 +17,13 @@ COMMANDS = [
     "diff",
     "edit",
     "inspect",
+    "layers",
     "locate",
     "log",
     "models",
     "redo",
     "show",
+    "stats",
     "undo",
     "verify",
 ]
@@ -46,7 +48,7 @@ def test_help_shows_an_example_and_json(name: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ask", "locate", "edit", "apply", "undo", "redo", "diff", "verify", "inspect", "demo"]
+    "name", ["ask", "locate", "edit", "apply", "undo", "redo", "diff", "verify", "inspect", "demo", "stats", "layers"]
 )
 def test_commands_with_a_model_take_dtype_and_device(name: str, run: Run) -> None:
     text = run(name, "--help").out

@@ -43,8 +43,8 @@ class CovarianceSettings:
     `text`       path of a text file in UTF-8; None: the model samples
     """
 
-    tokens: int = 200_000
-    tolerance: float = 0.05
+    tokens: int = 500_000
+    tolerance: float = 0.1
     seed: int = 0
     text: str | None = None
 

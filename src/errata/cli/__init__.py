@@ -17,10 +17,12 @@ from errata.cli import (
     edit,
     history,
     inspection,
+    layers,
     locate,
     models,
     output,
     reproduce,
+    stats,
     train,
     undoing,
     verify,
@@ -42,7 +44,13 @@ def build() -> typer.Typer:
     app.callback()(_start)
     for panel, commands in {
         "Start here": {"demo": demo.demo, "models": models.models},
-        LOOK: {"inspect": inspection.inspect, "ask": ask.ask, "locate": locate.locate},
+        LOOK: {
+            "inspect": inspection.inspect,
+            "ask": ask.ask,
+            "locate": locate.locate,
+            "stats": stats.stats,
+            "layers": layers.layers,
+        },
         CORRECT: {"edit": edit.edit, "apply": edit.apply},
         KEEP: {
             "log": history.log,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from errata.errors import InputError
+
 Model = Annotated[
     str,
     typer.Argument(
@@ -37,4 +39,16 @@ Set = Annotated[
         help="A setting of the method, for example steps=50 or values.steps=50; repeat it.",
     ),
 ]
+Layers = Annotated[str | None, typer.Option(metavar="N,N…", help="Layers by number, for example 1,2,3 or 4-8.")]
 CORRECTIONS = Path("corrections")
+
+
+def layer_numbers(text: str) -> list[int]:
+    """The layers of `1,2,3`, `4-8` or both, sorted; raises InputError for anything else."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"The layers {text!r} are no list of numbers: write for example 1,2,3 or 4-8.")
+        found.update(range(int(first), int(last or first) + 1))
+    return sorted(found)

@@ -33,7 +33,7 @@ class LinearEditor(Editor, ABC):
     `values`             the optimisation of v* (ROME) or z (MEMIT); None: the model's preset
     `context_lengths`    tokens of each sampled context beside the bare prompt (published: ten of 5, ten of 10)
     `use_covariance`     A = C (GPT-2, GPT-J) or A = I (released settings of ROME for Llama and Mistral)
-    `covariance_tokens`  tokens C is estimated from
+    `covariance_tokens`  tokens C is estimated from at most (see docs/statistics.md)
     `ridge`              added to C's diagonal, as a share of its mean (ours)
     `seed`               of the sampled text
     """
@@ -41,7 +41,7 @@ class LinearEditor(Editor, ABC):
     values: ValueSettings | None = field(default=None, metadata={"parts": ValueSettings})
     context_lengths: tuple[int, ...] = (5, 10)
     use_covariance: bool = True
-    covariance_tokens: int = 20_000
+    covariance_tokens: int = 500_000
     ridge: float = 1e-3
     seed: int = 0
 
