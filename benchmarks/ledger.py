@@ -4,7 +4,8 @@
     python benchmarks/ledger.py --lengths 100     a short ledger only
 
 Two kinds of edits: one layer of rank one, as ROME makes them, and five layers of rank five, as MEMIT makes them; both
-with keys as state, random, one fact each. A ledger grows to each length. There the edit in place 137 (or the middle
+with keys as state, random, one fact each. A ledger grows to each length, in its files, and
+by its last 50 edits as a user applies them. There the edit in place 137 (or the middle
 one of a shorter ledger) is undone and redone, and the ledger opened again on unedited weights, with the sums it keeps
 and without them. After an undo and an opening, every layer is compared, bit for bit, with the plain sum of the other
 edits, which are drawn anew and never read from the ledger. Times are medians, in seconds that passed, the disk's and
@@ -39,6 +40,7 @@ from errata.facts import Fact
 from errata.ledger import Ledger
 from errata.ledger.blocks import BLOCK, RunningSum
 from errata.ledger.fold import same_bits
+from errata.ledger.store import Store
 from errata.methods import versions
 from errata.model.view import ModelView, rounded
 
@@ -150,6 +152,16 @@ def at_length(path: Path, source: Source, ledger: Ledger, unedited: dict[int, Te
     return {"edits": length, "undone": number, **clock.medians(), "sound": sound, "exact": exact, "bytes": size}, ledger
 
 
+def fill(path: Path, source: Source, length: int) -> None:
+    """Record edits as applied, up to this length, without writing a model each time."""
+    store = Store.open(path, None)
+    with store.transaction():
+        for number in range(store.next_id(), length + 1):
+            store.add(number, source.edit(number))
+        store.commit()
+    store.close()
+
+
 def measure(model: str, kind: str, lengths: list[int], seed: int, done: Callable[[dict[str, Any]], None]) -> None:
     """A ledger's times at each length, each given to `done`."""
     view = errata.load(model)
@@ -159,6 +171,9 @@ def measure(model: str, kind: str, lengths: list[int], seed: int, done: Callable
         path = Path(folder) / "ledger"
         ledger = Ledger.open(path, view)
         for length in sorted(lengths):
+            ledger.close()
+            fill(path, source, length - SAMPLE)
+            ledger = Ledger.open(path, view)
             for number in range(len(ledger.entries()) + 1, length + 1):
                 edit = source.edit(number)
                 with clock.timing("apply"):
