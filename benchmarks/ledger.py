@@ -4,10 +4,12 @@
     python benchmarks/ledger.py --lengths 100     a short ledger only
 
 Two kinds of edits: one layer of rank one, as ROME makes them, and five layers of rank five, as MEMIT makes them; both
-with keys as state, random, one fact each. A ledger grows to each length. There the edit in place 137 (or the middle
+with keys as state, random, one fact each. A ledger grows to each length, in its files, and
+by its last 50 edits as a user applies them. There the edit in place 137 (or the middle
 one of a shorter ledger) is undone and redone, and the ledger opened again on unedited weights, with the sums it keeps
 and without them. After an undo and an opening, every layer is compared, bit for bit, with the plain sum of the other
-edits, which are drawn anew and never read from the ledger. Seconds are medians; the disk's waiting is in them.
+edits, which are drawn anew and never read from the ledger. Times are medians, in seconds that passed, the disk's and
+other programs' included, and in seconds that the processors worked for this one.
 """
 
 from __future__ import annotations
@@ -22,19 +24,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
 import errata
 from errata.deltas import Edit, WeightDelta
 from errata.facts import Fact
 from errata.ledger import Ledger
 from errata.ledger.blocks import BLOCK, RunningSum
+from errata.ledger.fold import same_bits
+from errata.ledger.store import Store
 from errata.methods import versions
 from errata.model.view import ModelView, rounded
 
@@ -60,7 +66,7 @@ class Source:
     def edit(self, number: int) -> Edit:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
 
-        def drawn(rows: int, columns: int) -> torch.Tensor:
+        def drawn(rows: int, columns: int) -> Tensor:
             return torch.randn(rows, columns, generator=generator)
 
         deltas = tuple(
@@ -78,89 +84,106 @@ class Source:
         return Edit(deltas, "random", (fact,), state=state)
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """How long a call takes."""
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
+class Clock:
+    """Medians of the seconds, passed and worked, of what is timed under a name."""
+
+    def __init__(self) -> None:
+        self.passed: dict[str, list[float]] = {}
+        self.worked: dict[str, list[float]] = {}
+
+    @contextmanager
+    def timing(self, name: str) -> Generator[None]:
+        """Time the block."""
+        started, worked = time.perf_counter(), time.process_time()
+        yield
+        self.worked.setdefault(name, []).append(time.process_time() - worked)
+        self.passed.setdefault(name, []).append(time.perf_counter() - started)
+
+    def medians(self) -> dict[str, dict[str, float]]:
+        """By name, of the last `SAMPLE` times."""
+        found = {"seconds": self.passed, "processor": self.worked}
+        return {unit: {name: median(times[-SAMPLE:]) for name, times in by.items()} for unit, by in found.items()}
 
 
 @torch.no_grad()
-def is_plain_sum(source: Source, unedited: dict[int, torch.Tensor], length: int, without: int = 0) -> bool:
-    """Whether every layer is W₀ and the sum of the first edits but one, bit for bit."""
+def plain_sum(source: Source, unedited: dict[int, Tensor], length: int, without: int = 0) -> dict[int, Tensor]:
+    """Every layer as W₀ and the sum of the first edits but one: made from nothing the ledger has kept."""
     sums = {layer: RunningSum(torch.zeros(unedited[layer].shape)) for layer in source.bases}
     for number in range(1, length + 1):
         if number != without:
             for delta in source.edit(number).deltas:
                 sums[delta.layer].add(number, [delta])
-    wanted = unedited | {layer: rounded(unedited[layer], running.total) for layer, running in sums.items()}
-    return all(
-        torch.equal(weight.contiguous().view(torch.int32), source.view.weight(layer).contiguous().view(torch.int32))
-        for layer, weight in wanted.items()
-    )
+    return unedited | {layer: rounded(unedited[layer], running.total) for layer, running in sums.items()}
 
 
-def at_length(path: Path, source: Source, ledger: Ledger, unedited: dict[int, torch.Tensor]) -> tuple[Any, Ledger]:
+def at_length(path: Path, source: Source, ledger: Ledger, unedited: dict[int, Tensor]) -> tuple[Any, Ledger]:
     """The times of a ledger as long as it now is, and the ledger, opened again."""
-    view, length = source.view, len(ledger.entries())
+    view, length, clock = source.view, len(ledger.entries()), Clock()
     number = min(UNDONE, length // 2)
-    undo, redo, opening, anew = [], [], [], []
-    exact = {}
-    for turn in range(RUNS):
-        undo.append(seconds(lambda: ledger.undo(number)))
-        if not turn:
-            exact["undone"] = is_plain_sum(source, unedited, length, number)
-        redo.append(seconds(lambda: ledger.redo(number)))
-    for turn in range(RUNS):
-        if turn == RUNS - 1:
+    whole, undone = plain_sum(source, unedited, length), plain_sum(source, unedited, length, number)
+    exact: dict[str, bool] = {}
+
+    def compare(name: str, wanted: dict[int, Tensor]) -> None:
+        same = all(same_bits(weight, view.weight(layer)) for layer, weight in wanted.items())
+        exact[name] = exact.get(name, True) and same
+
+    for _ in range(RUNS):
+        with clock.timing("undo"):
+            ledger.undo(number)
+        compare("undo", undone)
+        with clock.timing("redo"):
+            ledger.redo(number)
+        compare("redo", whole)
+    for name in [*["open"] * RUNS, "open_without_sums"]:
+        if name == "open_without_sums":
             shutil.rmtree(path / "sums", ignore_errors=True)
         ledger.close()
         view.restore()
-        found: list[Ledger] = []
-        (anew if turn == RUNS - 1 else opening).append(seconds(lambda: found.append(Ledger.open(path, view))))  # noqa: B023
-        ledger = found[0]
-        if turn in {0, RUNS - 1}:
-            exact["opened" if not turn else "opened without sums"] = is_plain_sum(source, unedited, length)
-    fresh = seconds(lambda: ledger.undo(number))
-    exact["undone after opening"] = is_plain_sum(source, unedited, length, number)
+        with clock.timing(name):
+            ledger = Ledger.open(path, view)
+        compare(name, whole)
+    with clock.timing("undo_after_opening"):
+        ledger.undo(number)
+    compare("undo_after_opening", undone)
     ledger.redo(number)
-    checked: list[bool] = []
-    verify = seconds(lambda: checked.append(ledger.verify().ok))
-    row = {
-        "edits": length,
-        "undone": number,
-        "undo": median(undo),
-        "redo": median(redo),
-        "undo_after_opening": fresh,
-        "open": median(opening),
-        "open_without_sums": anew[0],
-        "verify": verify,
-        "sound": checked[0],
-        "bit_exact": exact,
-        "bytes": {name: sum(file.stat().st_size for file in (path / name).glob("*")) for name in ("deltas", "sums")},
-    }
-    return row, ledger
+    with clock.timing("verify"):
+        sound = ledger.verify().ok
+    size = {name: sum(file.stat().st_size for file in (path / name).glob("*")) for name in ("deltas", "sums")}
+    return {"edits": length, "undone": number, **clock.medians(), "sound": sound, "exact": exact, "bytes": size}, ledger
 
 
-def grown(model: str, kind: str, lengths: list[int], seed: int) -> list[dict[str, Any]]:
-    """A ledger's times at each length."""
+def fill(path: Path, source: Source, length: int) -> None:
+    """Record edits as applied, up to this length, without writing a model each time."""
+    store = Store.open(path, None)
+    with store.transaction():
+        for number in range(store.next_id(), length + 1):
+            store.add(number, source.edit(number))
+        store.commit()
+    store.close()
+
+
+def measure(model: str, kind: str, lengths: list[int], seed: int, done: Callable[[dict[str, Any]], None]) -> None:
+    """A ledger's times at each length, each given to `done`."""
     view = errata.load(model)
     unedited = {layer: view.weight(layer).clone() for layer in range(view.n_layers)}
-    source = Source.of(view, *KINDS[kind], seed)
-    rows: list[dict[str, Any]] = []
-    applying: list[float] = []
+    source, clock = Source.of(view, *KINDS[kind], seed), Clock()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger"
         ledger = Ledger.open(path, view)
         for length in sorted(lengths):
-            for number in range(len(applying) + 1, length + 1):
+            ledger.close()
+            fill(path, source, length - SAMPLE)
+            ledger = Ledger.open(path, view)
+            for number in range(len(ledger.entries()) + 1, length + 1):
                 edit = source.edit(number)
-                applying.append(seconds(lambda edit=edit: ledger.apply(edit)))  # noqa: B023
+                with clock.timing("apply"):
+                    ledger.apply(edit)
+            applying = clock.medians()
             row, ledger = at_length(path, source, ledger, unedited)
-            rows.append({"kind": kind, "apply": median(applying[-SAMPLE:]), **row})
-            print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+            for unit, times in applying.items():
+                row[unit] = times | row[unit]
+            done({"kind": kind, **row})
         ledger.close()
-    return rows
 
 
 def main() -> None:
@@ -172,7 +195,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=RESULTS / "ledger.json")
     options = parser.parse_args()
-    rows = [row for kind in options.kinds for row in grown(options.model, kind, options.lengths, options.seed)]
+    rows: list[dict[str, Any]] = []
     result = {
         "command": shlex.join(["python", "benchmarks/ledger.py", *sys.argv[1:]]),
         "date": datetime.date.today().isoformat(),
@@ -190,13 +213,16 @@ def main() -> None:
         "block": BLOCK,
         "rows": rows,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-    for row in rows:
-        print(
-            f"{row['kind']}, {row['edits']:5d} edits: apply {row['apply']:.3f} s, undo {row['undo']:.3f}, redo "
-            f"{row['redo']:.3f}, open {row['open']:.3f} (without sums {row['open_without_sums']:.3f}), "
-            f"{'bit-exact' if all(row['bit_exact'].values()) else 'NOT BIT-EXACT'}"
-        )
+
+    def done(row: dict[str, Any]) -> None:
+        rows.append({**row, "load": os.getloadavg()[0]})
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        times = ", ".join(f"{name} {took:.3f}" for name, took in row["seconds"].items())
+        exact = "bit-exact" if all(row["exact"].values()) else "NOT BIT-EXACT"
+        print(f"{row['kind']}, {row['edits']} edits: {times} s, {exact}", flush=True)
+
+    for kind in options.kinds:
+        measure(options.model, kind, options.lengths, options.seed, done)
 
 
 if __name__ == "__main__":

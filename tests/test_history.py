@@ -43,3 +43,14 @@ def test_branches_of_one_history_do_not_mix():
 
 def test_an_empty_history_is_the_start():
     assert folded(History(), []) == ()
+
+
+def test_a_history_within_longer_edits_goes_on():
+    calls = []
+    history = History(edits("a", "b"))
+    folded(history, calls)
+    longer = history.within(edits("a", "b", "c")).then(*edits("d"))
+    assert folded(longer, calls) == ("a", "b", "c", "d")
+    assert calls == ["a", "b", "c", "d"]
+    assert [edit.method for edit in longer] == ["a", "b", "c", "d"]
+    assert len(history) == 2

@@ -63,6 +63,21 @@ def test_undo_and_redo_are_bit_exact(run: Run, book: Path, folder: Path) -> None
     assert run("undo", "--ledger", book).code == 2
 
 
+def test_undo_to_takes_back_all_that_came_later(run: Run, book: Path, folder: Path) -> None:
+    two = run("undo", "3", "--ledger", book, "--json").json
+    assert run("redo", "3", "--ledger", book).code == 0
+    found = run("undo", "--to", "1", "--ledger", book, "--json").json
+    assert found == {"to": 1, "did": "undo", "undone": [3], "applied": [1], "weights_sha256": two["weights_sha256"]}
+    assert "Undone: none; applied now: 1." in run("undo", "--to", "2", "--ledger", book).out
+    result = run("undo", "1", "--to", "2", "--ledger", book)
+    assert result.code == 2 and "leave one out" in result.err
+    result = run("undo", "--to", "7", "--ledger", book)
+    assert result.code == 2 and "no edit 7" in result.err
+    found = run("undo", folder, "--to", "0", "--ledger", book, "--json").json
+    assert (found["undone"], found["applied"]) == ([1], [])
+    assert found["weights_sha256"] == tiny("gpt2").weights_sha256()
+
+
 def test_ask_and_locate_see_the_corrections(run: Run, book: Path, folder: Path) -> None:
     prompt = "The capital of France is"
     plain = run("ask", folder, prompt, "--json").json["next_tokens"]

@@ -231,9 +231,11 @@ class Ledger:
 
     @torch.no_grad()
     def _refuse_idle(self, number: int, plan: Plan) -> None:
-        touched = {layer: ids for layer, ids in plan.wanted.items() if number in ids}
-        without = self._fold.plan({layer: ids[:-1] for layer, ids in touched.items()}, plan)
-        for layer in touched:
+        """Raise LedgerError where the edit of this id, the newest, leaves every weight as it would be without it."""
+        for layer, ids in plan.wanted.items():
+            if number not in ids[-1:]:
+                continue
+            without = self._fold.plan({layer: ids[:-1]}, plan)
             before = without.weights.get(layer, self._view.base_weight(layer).cpu())
             if not same_bits(before, plan.weights[layer]):
                 return

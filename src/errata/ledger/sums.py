@@ -6,7 +6,7 @@ and the numbers in float32. The key is a hash over the layer, the ids and SHA-25
 and over the build of PyTorch and the processor. A file with another key than the one asked for, or with other numbers
 than it was written with, is as good as none: the sum is made anew from the deltas. Nothing here is ever needed.
 
-Together the files take at most `limit` bytes. When there is no room, single blocks give way to heads, and what still
+Together the files take at most `LIMIT` bytes. When there is no room, single blocks give way to heads, and what still
 does not fit is not kept. A sum takes 4 · d_model · d_ff bytes: 1 MB in the embedded models, 235 MB in Llama-3-8B.
 """
 
@@ -37,10 +37,9 @@ _FORMAT = b"errata-sum-1"
 class SumFiles:
     """The kept sums of a ledger in `directory`; `sha256s` gives the hashes of edits by their ids."""
 
-    def __init__(self, directory: Path, sha256s: Callable[[Ids], Sequence[str]], limit: int = LIMIT) -> None:
+    def __init__(self, directory: Path, sha256s: Callable[[Ids], Sequence[str]]) -> None:
         self._directory = directory
         self._sha256s = sha256s
-        self._limit = limit
 
     def block(self, layer: int, shape: tuple[int, int], ids: Ids) -> Float[Tensor, "d_model d_ff"] | None:
         """The sum of a block's edits, if it is kept and sound."""
@@ -118,11 +117,11 @@ class SumFiles:
 
     def _make_room(self, path: Path, size: int, displaces: bool) -> bool:
         """Whether `size` bytes fit in place of what `path` holds; the sums of late blocks go first."""
-        if size > self._limit:
+        if size > LIMIT:
             return False
         self._directory.mkdir(exist_ok=True)
         held = {file.path: file.stat().st_size for file in os.scandir(self._directory) if file.path != str(path)}
-        room = self._limit - sum(held.values())
+        room = LIMIT - sum(held.values())
         blocks = sorted(held, key=lambda name: name.rpartition("-")[2]) if displaces else []
         while room < size and blocks:
             name = blocks.pop()
