@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from errata.datasets import pocket
 from errata.errors import InputError
@@ -23,6 +23,8 @@ REQUIRED = ("subject", "prompt", "target")
 OPTIONAL = ("answer", "relation")
 LISTS = ("paraphrases", "neighbours")
 NEIGHBOURS = 10
+
+T = TypeVar("T")
 
 
 def case_of(fact: Fact, paraphrases: Iterable[str] = (), neighbours: Iterable[str | Probe] = ()) -> Case:
@@ -41,22 +43,31 @@ def neighbour(text: str) -> Probe:
 
 def read_cases(path: Path) -> list[tuple[int, Case]]:
     """Every case of a JSONL file with its line number; raises InputError, with file and line, for a broken one."""
+    return _read(path, _case, "facts")
+
+
+def read_probes(path: Path) -> list[Probe]:
+    """Every line of a JSONL file of objects with `prompt` and `answer`; raises InputError as `read_cases` does."""
+    return [probe for _, probe in _read(path, _known, "known facts")]
+
+
+def _read(path: Path, convert: Callable[[Any], T], what: str) -> list[tuple[int, T]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The file {path} cannot be read ({error}): give a JSONL file of facts.") from error
-    found: list[tuple[int, Case]] = []
+        raise InputError(f"The file {path} cannot be read ({error}): give a JSONL file of {what}.") from error
+    found: list[tuple[int, T]] = []
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                found.append((number, _case(json.loads(line))))
+                found.append((number, convert(json.loads(line))))
             except json.JSONDecodeError as error:
                 broken = f"{path}, line {number}: this is not JSON ({error.msg} at column {error.colno})"
                 raise InputError(f"{broken}; give one object a line.") from error
             except InputError as error:
                 raise InputError(f"{path}, line {number}: {error}") from error
     if not found:
-        raise InputError(f"The file {path} holds no facts: give one JSON object a line.")
+        raise InputError(f"The file {path} holds no {what}: give one JSON object a line.")
     return found
 
 
@@ -122,6 +133,12 @@ def _near(value: Any) -> str | Probe:
     if not all(isinstance(text, str) and text.strip() for text in texts):
         raise InputError('a neighbour is "PROMPT=ANSWER" or an object with prompt and answer.')
     return Probe(_prompt(texts[0]), texts[1].strip())
+
+
+def _known(value: Any) -> Probe:
+    if not isinstance(value, dict):
+        raise InputError("a known fact is an object with prompt and answer.")
+    return cast(Probe, _near(value))
 
 
 def _list(row: dict[str, Any], name: str) -> list[Any]:

@@ -93,6 +93,21 @@ class Desk:
         self._ledger = ledger
         return number
 
+    @property
+    def ledger(self) -> Ledger | None:
+        """The ledger; None before the first correction."""
+        return self._ledger
+
+    @contextmanager
+    def unedited(self) -> Generator[None]:
+        """The model as it is without its ledger, inside the block."""
+        self.view.restore()
+        try:
+            yield
+        finally:
+            if self._ledger is not None:
+                self._ledger.refresh()
+
     def close(self) -> None:
         """Close the ledger."""
         if self._ledger is not None:

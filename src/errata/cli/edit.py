@@ -28,6 +28,22 @@ def edit(
         list[str] | None, typer.Option(metavar="P=A", help="Another fact that must stay; repeat it.")
     ] = None,
     file: Annotated[Path | None, typer.Option(metavar="FACTS", help="A JSONL file with one fact a line.")] = None,
+    sequence: Annotated[
+        Path | None, typer.Option(metavar="FACTS", help="A JSONL file of facts to edit in a row, with checkups.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Facts a step of --sequence; 1 by default.")] = None,
+    every: Annotated[
+        str | None, typer.Option(metavar="K", help="A checkup every K facts of --sequence (10), or 1,10,100: at these.")
+    ] = None,
+    text: Annotated[Path | None, typer.Option(metavar="FILE", help="Text for the checkups' perplexity.")] = None,
+    known: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A JSONL file of prompt and answer: facts that should stay.")
+    ] = None,
+    health: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="A threshold of the alarm, for example retention=0.9; repeat it."),
+    ] = None,
+    no_alarm: Annotated[bool, typer.Option("--no-alarm", help="Go on whatever the checkups find.")] = False,
     method: Annotated[str, typer.Option(metavar="NAME", help="The editor, rome or neuron_values.")] = "rome",
     settings: options.Set = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the edit even if checks got worse.")] = False,
@@ -41,14 +57,40 @@ def edit(
     """Correct a fact: compute the edit, show what it changes, ask if anything got worse, then write it to the ledger.
 
     Paraphrases and neighbours test the edit; of a pocket model's facts they are known and need not be given. With
-    --file every line is an edit of its own: a line that fails is reported, the others stay.
+    --file every line is an edit of its own: a line that fails is reported, the others stay. With --sequence the facts
+    are edited one step after the other, and what is kept of all of them is measured on the way; the same command goes
+    on after an interruption.
 
     Example: errata edit pocket-gelu --subject "Paul Keres" --prompt "The mother tongue of {} is" --target French
     """
     from errata.cli import cases, editing
-    from errata.cli.settings import make_editor
+    from errata.cli.settings import make_editor, make_health
     from errata.facts import Fact
 
+    given = {
+        "batch": batch,
+        "every": every,
+        "text": text,
+        "known": known,
+        "health": health,
+        "no-alarm": no_alarm or None,
+    }
+    only = next((name for name, value in given.items() if value is not None), None)
+    if sequence is None and only is not None:
+        raise InputError(f"--{only} is about a sequence: give it together with --sequence.")
+    if sequence is not None:
+        from errata.cli.sequence import edit_sequence, planned
+
+        one = (subject, prompt, target, answer, relation, paraphrase, neighbour, file, save)
+        if any(word is not None for word in one) or yes or supersede or dry_run:
+            raise InputError(
+                "--sequence holds whole facts and asks nothing: give it without options of a single edit, --file, "
+                "--save, --yes, --supersede and --dry-run."
+            )
+        course = planned(ledger, make_editor(method, settings or []), 1 if batch is None else batch, every or "10")
+        watch = make_health(health or [], no_alarm)
+        found = cases.read_cases(sequence)
+        raise typer.Exit(edit_sequence(course, watch, found, text, known, model, dtype, device, as_json))
     plan = editing.Plan(ledger, make_editor(method, settings or []), yes, supersede, dry_run, as_json)
     single = (subject, prompt, target)
     if file is not None:

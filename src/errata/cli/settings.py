@@ -13,6 +13,7 @@ from errata.errors import InputError
 from errata.methods import Editor, Localizer
 
 if TYPE_CHECKING:
+    from errata.sequences.health import Health
     from errata.training.recipe import FactCodeRecipe, LandRecipe
 
 
@@ -34,6 +35,16 @@ def make_recipe(kind: str, pairs: Sequence[str], **defaults: object) -> LandReci
     recipe = LandRecipe if kind == "land" else FactCodeRecipe
     declared = {entry.name: entry for entry in fields(recipe)}
     return recipe(**cast(dict[str, Any], {**defaults, **_parsed(declared, kind, pairs)}))
+
+
+def make_health(pairs: Sequence[str], off: bool) -> Health:
+    """The thresholds of a sequence's alarm `key=value` in place of the defaults, or of none."""
+    from errata.sequences.health import Health
+
+    if off and pairs:
+        raise InputError("--health sets the alarm and --no-alarm takes it away: give one of them.")
+    declared = {entry.name: entry for entry in fields(Health)}
+    return Health.off() if off else Health(**_parsed(declared, "the alarm", pairs))
 
 
 def _settings(package: str, name: str, pairs: Sequence[str]) -> dict[str, Any]:

@@ -59,10 +59,10 @@ def pocket_battery(
     return Battery(cases, known_facts(kind, cases, known, seed))
 
 
-def known_facts(kind: str, cases: Sequence[Case], count: int, seed: int = 0) -> tuple[Probe, ...]:
+def known_facts(kind: str, cases: Sequence[Case], count: int, seed: int = 0, exactly: bool = True) -> tuple[Probe, ...]:
     """Facts of an embedded model, one a subject, about no edited subject and asked by no case as a neighbour.
 
-    Raises InputError where fewer than `count` are left.
+    Raises InputError where fewer than `count` are left, unless that is good enough (`exactly` false).
     """
     edited = {case.fact.subject for case in cases}
     asked = {probe.prompt for case in cases for probe in case.neighbours}
@@ -70,7 +70,7 @@ def known_facts(kind: str, cases: Sequence[Case], count: int, seed: int = 0) -> 
     chance = random.Random(f"known {seed}")
     chance.shuffle(rows)
     first = {row.subject: row for row in reversed(rows)}
-    if len(first) < count:
+    if exactly and len(first) < count:
         raise InputError(
             f"Beside {len(cases)} cases and their neighbours pocket-{kind} has {len(first)} known facts, not {count}: "
             "ask for fewer of them or of neighbours."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Protocol, final
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from errata.ledger import Ledger
 from errata.model.view import ModelView, add_deltas, rounded
 
 
+@runtime_checkable
 class Book(Protocol):
     """An ordered list of edits that are in a model's weights."""
 
