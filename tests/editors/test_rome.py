@@ -30,7 +30,7 @@ def test_the_edited_memory_returns_the_value_at_the_key(use_covariance):
     contexts = sample_contexts(view, rome.context_lengths, rome.seed)
     rows = [encode_fact(view.tokenizer, FACT, prefix=context) for context in contexts]
     key = subject_keys(view, [1], rows)[1].mean(0)
-    delta = optimise_values(view, 1, [FACT], ["Paris"], contexts, rome.values).delta[0]
+    delta = optimise_values(view, 1, [FACT], ["Paris"], contexts, SMALL["values"]).delta[0]
     with view.applied(edit.deltas):
         moved = view.weight(1) @ key
     assert torch.allclose(moved - view.weight(1) @ key, delta, atol=1e-4 * float(delta.norm()))
@@ -46,9 +46,10 @@ def test_several_facts_are_all_written_by_one_edit():
     assert update.rank == 3
     contexts = sample_contexts(view, rome.context_lengths, rome.seed)
     keys = [
-        subject_keys(view, [1], [encode_fact(view.tokenizer, fact, prefix=c) for c in contexts])[1].mean(0) for fact in FACTS
+        subject_keys(view, [1], [encode_fact(view.tokenizer, fact, prefix=c) for c in contexts])[1].mean(0)
+        for fact in FACTS
     ]
-    deltas = optimise_values(view, 1, FACTS, [fact.target for fact in FACTS], contexts, rome.values).delta
+    deltas = optimise_values(view, 1, FACTS, [fact.target for fact in FACTS], contexts, SMALL["values"]).delta
     for i in range(3):
         partial = update.left[:, : i + 1] @ update.right[: i + 1]
         assert torch.allclose(partial @ keys[i], deltas[i], atol=1e-4 * float(deltas[i].norm()))

@@ -46,7 +46,7 @@ class Guard:
         """U = orth[U_e, U_i]."""
         return orthonormal(torch.cat([self.history, self.implicit], dim=1))
 
-    def penalty(self, delta: Float[Tensor, "facts d_model"], _facts: Tensor) -> Float[Tensor, " facts"]:
+    def penalty(self, delta: Float[Tensor, "facts d_model"]) -> Float[Tensor, " facts"]:
         """λ₁ ‖U_eᵀδ‖/‖δ‖ + λ₂ ‖U_iᵀδ‖/‖δ‖ of each fact; 0 at δ = 0, where it has no gradient."""
         total = torch.zeros(len(delta)).to(delta)
         if self.weights is None:

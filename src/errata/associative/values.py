@@ -3,7 +3,7 @@
     δ* = argmin  NLL(target | context, prompt; v + δ)      mean over contexts, mean over target tokens
                + kl_factor · KL(p₀ ‖ p_δ)                   next token of "{subject} is a"
                + weight_decay · ‖δ‖ / ‖v₀‖²                 ‖δ‖ ≤ clamp · ‖v₀‖
-               + what a `Restraint` adds
+               + what a guard adds (errata.associative.guard)
 
 v is a layer's value (ROME's v*) or its block's output h (MEMIT's z = h + δ).
 
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from errata.associative.guard import Guard
 from errata.errors import EditError
 from errata.facts import Fact
 from errata.model.head import head_logits
@@ -47,7 +48,7 @@ class ValueSettings:
     `together`      facts in one batch: memory grows with it, the result does not depend on it
     """
 
-    steps: int = 60
+    steps: int = 25
     lr: float = 0.5
     weight_decay: float = 1e-3
     kl_factor: float = 0.0625
@@ -70,19 +71,6 @@ class Values:
     norm: tuple[float, ...]
 
 
-@runtime_checkable
-class Restraint(Protocol):
-    """Directions that δ should keep away from; `facts` says which of the facts the rows of δ belong to."""
-
-    def penalty(self, delta: Tensor, facts: Tensor) -> Tensor:
-        """What is added to each fact's loss `[facts]`."""
-        ...
-
-    def project(self, delta: Tensor, facts: Tensor) -> Tensor:
-        """What becomes of δ after each step `[facts, d_model]`."""
-        ...
-
-
 def optimise_values(
     view: ModelView,
     layer: int,
@@ -90,7 +78,7 @@ def optimise_values(
     targets: Sequence[str],
     contexts: Sequence[str],
     settings: ValueSettings,
-    restraint: Restraint | None = None,
+    guard: Guard | None = None,
     site: Site = "value",
 ) -> Values:
     """Find δ for every fact at one layer; raises EditError when the loss is not finite."""
@@ -103,14 +91,14 @@ def optimise_values(
             group = order[start : start + settings.together]
             essence = [encode_fact(view.tokenizer, Fact(facts[i].subject, "{} is a")) for i in group]
             problem = _problem(view, layer, site, [rows[i] for i in group], essence)
-            values = _optimise(problem, torch.tensor(group, device=view.device), settings, restraint)
-            for i, *row in zip(group, values.delta, values.nll, values.greedy, values.norm, strict=True):
-                found[i] = (row[0], row[1], row[2], row[3])
+            values = _optimise(problem, torch.tensor(group, device=view.device), settings, guard)
+            each = zip(values.delta, values.nll, values.greedy, values.norm, strict=True)
+            found.update(zip(group, each, strict=True))
     columns = list(zip(*(found[i] for i in range(len(facts))), strict=True))
     return Values(torch.stack(columns[0]), columns[1], columns[2], columns[3])
 
 
-def _optimise(problem: _Problem, which: Tensor, settings: ValueSettings, restraint: Restraint | None) -> Values:
+def _optimise(problem: _Problem, which: Tensor, settings: ValueSettings, guard: Guard | None) -> Values:
     with torch.no_grad():
         before, values = problem.start()
     norm = values.norm(dim=-1).mean(-1)
@@ -132,16 +120,16 @@ def _optimise(problem: _Problem, which: Tensor, settings: ValueSettings, restrai
         total = loss + settings.kl_factor * (before.exp() * (before - essence)).sum(-1) + decay
         if bool(done.any()):
             total, problem, before = total[~done], problem.without(done), before[~done]
-        if restraint is not None:
-            total = total + restraint.penalty(delta[going], which[going])
+        if guard is not None:
+            total = total + guard.penalty(delta[going])
         optimizer.zero_grad()
         total.sum().backward()
         kept = delta.detach().clone()
         optimizer.step()
         with torch.no_grad():
             moved = delta[going]
-            if restraint is not None:
-                moved = restraint.project(moved, which[going])
+            if guard is not None:
+                moved = guard.project(moved, which[going])
             if settings.clamp is not None:
                 longest = settings.clamp * norm[going]
                 moved = moved * (longest / moved.norm(dim=-1).clamp_min(1e-12)).clamp_max(1)[:, None]

@@ -61,6 +61,8 @@ def _parsed(declared: dict[str, Field[Any]], name: str, pairs: Sequence[str]) ->
         entry = _known(declared, key, name)
         default = found.get(key, _default(entry))
         if dot:
+            if default is None and "parts" in entry.metadata:
+                default = entry.metadata["parts"]()
             if not is_dataclass(default) or isinstance(default, type):
                 raise InputError(f"{name}'s setting {key!r} has no parts: write {key}=VALUE.")
             parts = {part.name: part for part in fields(default)}

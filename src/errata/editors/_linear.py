@@ -30,7 +30,7 @@ KEYS = "keys."
 class LinearEditor(Editor, ABC):
     """An editor that solves a linear system for its update.
 
-    `values`             the optimisation of v* (ROME) or z (MEMIT)
+    `values`             the optimisation of v* (ROME) or z (MEMIT); None: the model's preset
     `context_lengths`    tokens of each sampled context beside the bare prompt (published: ten of 5, ten of 10)
     `use_covariance`     A = C (GPT-2, GPT-J) or A = I (released settings of ROME for Llama and Mistral)
     `covariance_tokens`  tokens C is estimated from
@@ -38,7 +38,7 @@ class LinearEditor(Editor, ABC):
     `seed`               of the sampled text
     """
 
-    values: ValueSettings = field(default_factory=ValueSettings)
+    values: ValueSettings | None = field(default=None, metadata={"parts": ValueSettings})
     context_lengths: tuple[int, ...] = (5, 10)
     use_covariance: bool = True
     covariance_tokens: int = 20_000
@@ -108,9 +108,16 @@ class SpreadEditor(LinearEditor, ABC):
     ) -> Computed:
         """z of all facts together, then the least-squares update of every layer."""
         layers, contexts = self.edited_layers(view), self.contexts(view)
-        last = layers[-1]
+        last, known = layers[-1], preset(view)
         found = optimise_values(
-            view, last, facts, require_targets(facts), contexts, self.values, guards.get(last), site="block"
+            view,
+            last,
+            facts,
+            require_targets(facts),
+            contexts,
+            self.values or known.memit,
+            guards.get(last),
+            site="block",
         )
 
         def update(layer: int, residual: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,4 +154,3 @@ def checked_layers(view: ModelView, layers: Sequence[int]) -> tuple[int, ...]:
     if any(a >= b for a, b in zip(layers, layers[1:], strict=False)):
         raise InputError(f"The layers {', '.join(map(str, layers))} do not ascend: name each once, lowest first.")
     return tuple(layers)
-

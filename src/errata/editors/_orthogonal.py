@@ -49,7 +49,7 @@ class OrthogonalEditor(Editor, ABC):
     `protect`          what: history, implicit or both [S]
     `energy`           ε, the share of Σσ² of ΔW_total that U_e holds [D]
     `rank_cap`         U_e has at most rank_cap · d_model columns [D]
-    `implicit_rank`    q, columns of U_i [D: 128 to start from]
+    `implicit_rank`    q, columns of U_i; None: d_model / 32, which is 128 for the models of the paper [D]
     `side`             left: the direction of the update is δ [D]; right: its keys; both
     `lambda_history`   λ₁ [D]
     `lambda_implicit`  λ₂ [D]
@@ -61,7 +61,7 @@ class OrthogonalEditor(Editor, ABC):
     protect: Literal["history", "implicit", "both"] = "both"
     energy: float = 0.95
     rank_cap: float = 0.5
-    implicit_rank: int = 128
+    implicit_rank: int | None = None
     side: Literal["left", "right", "both"] = "left"
     lambda_history: float = 0.5
     lambda_implicit: float = 0.5
@@ -103,7 +103,8 @@ class OrthogonalEditor(Editor, ABC):
         self, view: ModelView, layer: int, past: Float[Tensor, "d_model k"], wanted: bool
     ) -> Float[Tensor, "d_model q"]:
         """U_i: the left singular vectors of (I − U_e U_eᵀ) G_q."""
-        if not wanted or self.implicit_rank == 0:
+        rank = view.d_model // 32 if self.implicit_rank is None else self.implicit_rank
+        if not wanted or rank == 0:
             return past[:, :0]
         key = ("implicit", layer, self.gradient_tokens)
         if key not in view.memo:
@@ -111,7 +112,7 @@ class OrthogonalEditor(Editor, ABC):
             for one, gradient in text_gradient(view, layers, self.gradient_tokens).items():
                 u, sizes, _ = torch.linalg.svd(gradient, full_matrices=False)
                 view.memo["implicit", one, self.gradient_tokens] = u * sizes
-        scaled = cast(Tensor, view.memo[key])[:, : self.implicit_rank]
+        scaled = cast(Tensor, view.memo[key])[:, :rank]
         return orthonormal(away(past, scaled))
 
 

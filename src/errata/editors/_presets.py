@@ -1,14 +1,15 @@
 """Layers to edit in models whose layers somebody measured; for every other model a share of the depth.
 
 A model is known by its shape: (model type, layers, d_model). Sources: Meng et al. 2022 (ROME) and 2023 (MEMIT), released
-settings for GPT-2 XL and GPT-J; Fang et al. 2025 (AlphaEdit), released settings for Llama-3-8B; Cai and Cao 2024 use
-Mistral-7B with the layers of Llama. The embedded models: `errata layers` (LOG.md, 2026-11-21).
+settings for GPT-2 XL and GPT-J; released settings for Llama-3-8B and Mistral-7B as the peers use them. The embedded models
+are ours: chosen on facts that no result uses (LOG.md, 2026-11-21).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from errata.associative.values import ValueSettings
 from errata.model.view import ModelView
 
 
@@ -21,6 +22,7 @@ class Preset:
     `lambda_c`   MEMIT's λ
     `threshold`  AlphaEdit: eigenvalues of C below it are its null space
     `l2`         AlphaEdit's L₂
+    `rome`       ROME's optimisation of v*;  `memit`: that of z
     """
 
     one: int
@@ -28,13 +30,34 @@ class Preset:
     lambda_c: float | None = None
     threshold: float | None = None
     l2: float | None = None
+    rome: ValueSettings = ValueSettings()
+    memit: ValueSettings = ValueSettings()
 
 
+def _values(steps: int, lr: float, weight_decay: float, clamp: float) -> ValueSettings:
+    return ValueSettings(steps=steps, lr=lr, weight_decay=weight_decay, clamp=clamp)
+
+
+_EMBEDDED = Preset(1, (0, 1, 2), rome=_values(25, 1.0, 1e-3, 4.0), memit=_values(25, 1.0, 1e-3, 4.0))
 _MEASURED: tuple[tuple[tuple[str, int, int], Preset], ...] = (
-    (("gpt2", 48, 1600), Preset(17, (13, 14, 15, 16, 17), 20_000.0, 2e-2, 10.0)),
-    (("gptj", 28, 4096), Preset(5, (3, 4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0)),
-    (("llama", 32, 4096), Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0)),
-    (("mistral", 32, 4096), Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0)),
+    (
+        ("gpt2", 48, 1600),
+        Preset(17, (13, 14, 15, 16, 17), 20_000.0, 2e-2, 10.0, _values(20, 0.5, 0.5, 4.0), _values(20, 0.5, 0.5, 0.75)),
+    ),
+    (
+        ("gptj", 28, 4096),
+        Preset(5, (3, 4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(20, 0.5, 0.5, 4.0), _values(25, 0.5, 0.5, 0.75)),
+    ),
+    (
+        ("llama", 32, 4096),
+        Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.1, 0.5, 0.75)),
+    ),
+    (
+        ("mistral", 32, 4096),
+        Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.5, 1e-3, 4.0)),
+    ),
+    (("gpt2", 6, 256), _EMBEDDED),
+    (("llama", 6, 256), _EMBEDDED),
 )
 
 

@@ -72,7 +72,11 @@ class DeltaEdit(Editor):
             only=(found > limit) & (found > 0),
         )
         computed = base.compute(view, facts, history, {layer: guard})
-        measured = {**computed.measured, "interference": found.tolist(), "projected": int(cast(Tensor, guard.only).sum())}
+        measured = {
+            **computed.measured,
+            "interference": found.tolist(),
+            "projected": int(cast(Tensor, guard.only).sum()),
+        }
         return Computed(computed.deltas, measured, {**computed.state, INTERFERENCE: found.float()})
 
     def _step(self, moments: tuple[float, float], edit: Edit) -> tuple[float, float]:

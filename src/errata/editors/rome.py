@@ -10,9 +10,8 @@ R-ROME uses the averaged k* in all three places. The original takes the bare pro
 
 Sources: Meng et al. 2022 (ROME, eqs. 2–4); Gupta et al. 2024 (R-ROME).
 
-Departures: C comes from text the model samples itself, with a small ridge. Two sampled contexts instead of twenty, up
-to 60 steps and a lower stop: chosen on facts of pocket-gelu that no result uses (LOG.md, 2026-11-21). Several facts
-are optimised together and folded in one after the other, each on the memory that the ones before it left.
+Departures: C comes from text the model samples itself, with a small ridge; two sampled contexts instead of twenty.
+Several facts are optimised together and folded in one after the other, each on the memory that the ones before it left.
 """
 
 from __future__ import annotations
@@ -57,9 +56,9 @@ class Rome(LinearEditor):
     ) -> Computed:
         """δ* of all facts together, then one rank-one update a fact."""
         (layer,) = self.edited_layers(view)
-        contexts, guard = self.contexts(view), guards.get(layer)
+        contexts, guard, values = self.contexts(view), guards.get(layer), self.values or preset(view).rome
         keys = mean_keys(view, [layer], facts, contexts)[layer]
-        found = optimise_values(view, layer, facts, require_targets(facts), contexts, self.values, guard)
+        found = optimise_values(view, layer, facts, require_targets(facts), contexts, values, guard)
         directions = self.weighting(view, layer).directions(keys)
         written, residuals = self._written(view, layer, facts, keys, found.delta.double().cpu())
         lefts: list[Tensor] = []
