@@ -44,7 +44,6 @@ class Kept:
 
     def __init__(self, ledger: Callable[[], Ledger | None], commit: Callable[[Edit], int]) -> None:
         self._ledger, self._commit = ledger, commit
-        self._history: History | None = None
 
     @classmethod
     def of(cls, ledger: Ledger) -> Kept:
@@ -53,17 +52,12 @@ class Kept:
 
     def apply(self, edit: Edit) -> int:
         """Write an edit to the ledger and the model; raises as `Ledger.apply` does."""
-        longer = self.history().then(edit)
-        number = self._commit(edit)
-        self._history = longer
-        return number
+        return self._commit(edit)
 
     def history(self) -> History:
-        """The applied edits: read once, then continued."""
-        if self._history is None:
-            ledger = self._ledger()
-            self._history = History() if ledger is None else history_of(ledger)
-        return self._history
+        """The applied edits, read when they are asked for."""
+        ledger = self._ledger()
+        return History() if ledger is None else ledger.history()
 
     def entries(self) -> Sequence[tuple[int, tuple[Fact, ...]]]:
         """Id and facts of every applied edit."""
@@ -77,11 +71,6 @@ class Kept:
         if ledger is None:
             raise EditError(f"There is no edit {number}: nothing was applied yet.")
         return ledger.edit(number)
-
-
-def history_of(ledger: Ledger) -> History:
-    """The applied edits of a ledger, oldest first."""
-    return History([ledger.edit(number) for number in ledger.applied])
 
 
 @final

@@ -165,3 +165,8 @@ def test_the_command_renders_what_is_there(tmp_path: Path, capsys: pytest.Captur
     assert "rome, batches of 2, seed 0" in page and "reconstruction of O-Edit" in page
     assert json.loads((tmp_path / "o-edit-pocket-gelu.json").read_text(encoding="utf-8"))["units"]["measured"] == 0
     assert not (tmp_path / "editing.json").exists()
+
+
+def test_several_processes_measure_the_same(result: dict[str, Any], tmp_path: Path) -> None:
+    again = reproduce(source("pocket-gelu", None, ()), FEW, tmp_path, "errata reproduce o-edit", 2, silent=True)
+    assert again["sequences"] == result["sequences"] and again["units"] == result["units"]

@@ -118,7 +118,8 @@ def _edits_axis(axes: Axes, rows: Rows, ticks: Sequence[int]) -> None:
     last = max(row["edits"] for own in rows.values() for row in own)
     first = min(row["edits"] for own in rows.values() for row in own)
     axes.set_xscale("log")
-    shown = [tick for tick in ticks if first <= tick <= last] or [last]
+    shown = [tick for tick in ticks if first <= tick <= last / 1.3]
+    shown.append(last)
     axes.set_xticks(shown)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -157,5 +158,12 @@ def _name_ends(axes: Axes, rows: Rows) -> None:
             fontweight="bold" if style.strong else "normal",
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": style.color, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": style.color,
+                "linewidth": 0.6,
+                "relpos": (0.0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 3,
+            },
         )

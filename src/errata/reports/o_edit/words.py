@@ -13,8 +13,8 @@ EDITORS = {
     "o_edit": "O-Edit",
     "o_edit_plus": "O-Edit+",
 }
-# Editors that stand on another; on ROME where an arm's name has none.
-WRAPPERS = ("rect", "prune", "delta_edit", "o_edit", "o_edit_plus")
+# Editors that stand on another, and on which where an arm's name does not say.
+BASES = {"rect": "memit", "prune": "memit", "delta_edit": "rome", "o_edit": "rome", "o_edit_plus": "rome"}
 
 READING = {
     "targets": "What was wanted, what was measured, and whether that is enough. A dash was not measured yet.",
@@ -92,6 +92,5 @@ def label(arm: str) -> str:
     """The name a reader sees: `O-Edit+ on MEMIT aligned` for `o_edit_plus-memit_aligned`."""
     editor, _, base = arm.partition("-")
     shown = EDITORS.get(editor, editor)
-    if not base and editor in WRAPPERS:
-        base = "rome"
+    base = base or BASES.get(editor, "")
     return f"{shown} on {EDITORS.get(base, base)}" if base else shown

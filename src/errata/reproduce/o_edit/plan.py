@@ -20,7 +20,8 @@ from errata.registry import names
 LENGTHS = (1, 10, 50, 100, 200, 500, 1000)
 WATCHED = (20, 30, 75, 150, 300, 400, 700)
 ON = "-"
-BASED = ("rect", "prune", "delta_edit", "o_edit", "o_edit_plus")
+# Editors that stand on another, and on which where an arm's name does not say.
+BASES = {"rect": "memit", "prune": "memit", "delta_edit": "rome", "o_edit": "rome", "o_edit_plus": "rome"}
 ARMS = (
     "rome",
     "memit",
@@ -74,16 +75,16 @@ class Arm:
 
 
 def arm(name: str, **settings: Any) -> Arm:
-    """The arm of a name, `EDITOR` or `EDITOR-BASE`; editors that need a base stand on ROME where none is named."""
+    """The arm of a name, `EDITOR` or `EDITOR-BASE`; editors that stand on another have a usual one (BASES)."""
     chosen, _, base = name.partition(ON)
     known = names("errata.editors")
     for one in (chosen, *((base,) if base else ())):
         if one not in known:
             raise InputError(f"There is no editor {one!r} (arm {name!r}): choose among {', '.join(known)}.")
-    if base and chosen not in BASED:
+    if base and chosen not in BASES:
         raise InputError(f"The editor {chosen} stands on no other: name it without {ON}{base}.")
-    if chosen in BASED:
-        settings = {"base": {"name": base or "rome"}, **settings}
+    if chosen in BASES:
+        settings = {"base": {"name": base or BASES[chosen]}, **settings}
     return Arm(name, chosen, settings)
 
 

@@ -7,11 +7,11 @@ that was stopped goes on with the units that are missing; a result can be made o
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import partial
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from queue import Empty, Queue
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from errata.ledger.disk import write_durably
 from errata.methods import versions
 from errata.model.identity import identify
 from errata.model.load import load
+from errata.model.view import ModelView
 from errata.reproduce.o_edit.batteries import Source, digest
 from errata.reproduce.o_edit.measure import measure
 from errata.reproduce.o_edit.plan import Plan, Unit
@@ -71,12 +72,9 @@ def _measure(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery],
     """
     failures: list[str] = []
     with tqdm(total=len(missing), desc="measuring", unit="unit", disable=silent or None, smoothing=0) as bar:
-        for unit, outcome in _outcomes(missing, plan, batteries, workers):
-            try:
-                outcome()
-            except Exception as error:  # whatever it is: hours of other units must not be lost
-                failures.append(f"{unit.name}: {error}")
+        for failure in _outcomes(missing, plan, batteries, workers):
             bar.update()
+            failures += [failure] if failure else []
     if failures:
         raise EditError(
             f"{len(failures)} of {len(missing)} parts could not be measured, the first is {failures[0]} "
@@ -84,31 +82,53 @@ def _measure(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery],
         )
 
 
-def _outcomes(
-    missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery], workers: int
-) -> Iterator[tuple[Unit, Callable[[], None]]]:
-    """Every unit with what measures it, or waits for the process that does."""
-    if workers < 2 or len(missing) < 2:
-        for unit, path in missing:
-            yield unit, partial(_do, plan, unit, path, batteries[unit.seed])
+def _outcomes(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery], workers: int) -> Iterator[str | None]:
+    """What went wrong in a unit, or None, as each is done."""
+    if not missing:
         return
-    pool = ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"))
-    try:
-        given = {pool.submit(_do_alone, plan, unit, path, batteries[unit.seed]): unit for unit, path in missing}
-        for done in as_completed(given):
-            yield given[done], done.result
-    finally:
-        pool.shutdown(cancel_futures=True)
+    if min(workers, len(missing)) < 2:
+        view = load(plan.model, device=plan.device)
+        for work in missing:
+            yield _do(view, plan, work, batteries)
+        return
+    context = get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(min(workers, len(missing)), context) as pool:
+        todo, done = manager.Queue(), manager.Queue()
+        for work in missing:
+            todo.put(work)
+        running = [pool.submit(_work, plan, batteries, todo, done) for _ in range(min(workers, len(missing)))]
+        left = len(missing)
+        while left:
+            try:
+                yield done.get(timeout=1.0)
+                left -= 1
+            except Empty:
+                for future in running:
+                    if future.done():
+                        future.result()  # raises where a process died
 
 
-def _do_alone(plan: Plan, unit: Unit, path: Path, battery: Battery) -> None:
+def _work(plan: Plan, batteries: dict[int, Battery], todo: Queue[Work], done: Queue[str | None]) -> None:
+    """Take units until none is left; the model is loaded once, and with it what was measured of it unedited."""
     torch.set_num_threads(1)
-    _do(plan, unit, path, battery)
+    view = load(plan.model, device=plan.device)
+    while True:
+        try:
+            work = todo.get_nowait()
+        except Empty:
+            return
+        done.put(_do(view, plan, work, batteries))
 
 
-def _do(plan: Plan, unit: Unit, path: Path, battery: Battery) -> None:
-    found = measure(load(plan.model, device=plan.device), plan, unit, battery)
-    write_durably(path, json.dumps(found, allow_nan=False).encode())
+def _do(view: ModelView, plan: Plan, work: Work, batteries: dict[int, Battery]) -> str | None:
+    """Measure one unit and write its file; what went wrong, or None."""
+    unit, path = work
+    try:
+        found = measure(view, plan, unit, batteries[unit.seed])
+        write_durably(path, json.dumps(found, allow_nan=False).encode())
+    except Exception as error:  # whatever it is: hours of other units must not be lost
+        return f"{unit.name}: {error}"
+    return None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
