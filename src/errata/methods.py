@@ -68,7 +68,7 @@ class Editor(ABC):
         """
         if not facts:
             raise InputError("There are no facts to edit: give at least one.")
-        return self._provenance(tuple(facts), self._checked(view, facts, history or History()))
+        return self._provenance(view, tuple(facts), self._checked(view, facts, history or History()))
 
     @final
     def close(self, view: ModelView, history: History) -> Edit | None:
@@ -80,7 +80,7 @@ class Editor(ABC):
         found = self._checked(view, None, history)
         if not found.deltas:
             return None
-        return self._provenance((), found)
+        return self._provenance(view, (), found)
 
     def _checked(self, view: ModelView, facts: Sequence[Fact] | None, history: History) -> Computed:
         view.require_editable()
@@ -90,16 +90,20 @@ class Editor(ABC):
             raise EditError(f"The editor {self.name} left the model changed: an editor must only compute an edit.")
         return found
 
-    def _provenance(self, facts: tuple[Fact, ...], found: Computed) -> Edit:
+    def _provenance(self, view: ModelView, facts: tuple[Fact, ...], found: Computed) -> Edit:
         return Edit(
             deltas=tuple(found.deltas),
             method=self.name,
             facts=facts,
-            settings=settings_of(self),
+            settings=settings_of(self.settled(view)),
             measured=found.measured,
             versions=versions(),
             state=found.state,
         )
+
+    def settled(self, view: ModelView) -> Editor:
+        """The same method with the settings that it leaves to the model; itself where it leaves none."""
+        return self
 
     @abstractmethod
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:

@@ -28,8 +28,8 @@ class Guard:
     `implicit`  U_i, left directions of the model's implicit knowledge `[d_model, q]`
     `keys`      V, right directions of the updates before `[d_ff, k]`
     `weights`   (λ₁, λ₂) of the loss; None: no loss
-    `in_loop`   project δ after each step
-    `after`     project the update's factors
+    `in_loop`   project δ after each step, and the update's keys
+    `after`     project both of the update's factors
     `only`      of each fact, whether it is guarded while it is optimised; None: all are
     """
 
@@ -71,4 +71,4 @@ class Guard:
 
     def right(self, rows: Float[Tensor, "m d_ff"]) -> Float[Tensor, "m d_ff"]:
         """An update's right factor times (I − VVᵀ)."""
-        return away(self.keys, rows.T.to(self.keys)).T if self.after else rows
+        return away(self.keys, rows.T.to(self.keys)).T if self.after or self.in_loop else rows

@@ -48,7 +48,7 @@ class ValueSettings:
     `together`      facts in one batch: memory grows with it, the result does not depend on it
     """
 
-    steps: int = 25
+    steps: int = 60
     lr: float = 0.5
     weight_decay: float = 1e-3
     kl_factor: float = 0.0625

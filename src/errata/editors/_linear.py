@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast, final
 
+import torch
 from torch import Tensor
 
 from errata.associative.covariance import CovarianceSettings, covariances
@@ -31,7 +32,8 @@ class LinearEditor(Editor, ABC):
     """An editor that solves a linear system for its update.
 
     `values`             the optimisation of v* (ROME) or z (MEMIT); None: the model's preset
-    `context_lengths`    tokens of each sampled context beside the bare prompt (published: ten of 5, ten of 10)
+    `context_lengths`    tokens of each sampled context beside the bare prompt (published: ten of 5, ten of 10); None:
+                         the model's preset
     `use_covariance`     A = C (GPT-2, GPT-J) or A = I (released settings of ROME for Llama and Mistral)
     `covariance_tokens`  tokens C is estimated from at most (see docs/statistics.md)
     `ridge`              added to C's diagonal, as a share of its mean (ours)
@@ -39,7 +41,7 @@ class LinearEditor(Editor, ABC):
     """
 
     values: ValueSettings | None = field(default=None, metadata={"parts": ValueSettings})
-    context_lengths: tuple[int, ...] = (5, 10)
+    context_lengths: tuple[int, ...] | None = None
     use_covariance: bool = True
     covariance_tokens: int = 500_000
     ridge: float = 1e-3
@@ -59,12 +61,17 @@ class LinearEditor(Editor, ABC):
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         return self.compute(view, facts, history, {})
 
+    def context_tokens(self, view: ModelView) -> tuple[int, ...]:
+        """Tokens of each sampled context."""
+        return preset(view).contexts if self.context_lengths is None else tuple(self.context_lengths)
+
     def contexts(self, view: ModelView) -> list[str]:
         """The bare context and the sampled ones, sampled once a model."""
-        key = ("contexts", self.context_lengths, self.seed)
+        lengths = self.context_tokens(view)
+        key = ("contexts", lengths, self.seed)
         if key not in view.memo:
             with view.unedited():
-                view.memo[key] = sample_contexts(view, self.context_lengths, self.seed)
+                view.memo[key] = sample_contexts(view, lengths, self.seed)
         return cast(list[str], view.memo[key])
 
     def weighting(self, view: ModelView, layer: int, weight: float = 1.0) -> Weighting:
@@ -97,6 +104,12 @@ class SpreadEditor(LinearEditor, ABC):
         """A⁻¹ of one layer: what its keys besides the new ones weigh."""
 
     @final
+    def settled(self, view: ModelView) -> SpreadEditor:
+        """With its layers, contexts and optimisation as they are for this model."""
+        values, contexts = self.values or preset(view).memit, self.context_tokens(view)
+        return replace(self, layers=self.edited_layers(view), values=values, context_lengths=contexts)
+
+    @final
     def edited_layers(self, view: ModelView) -> tuple[int, ...]:
         """The layers it writes to, in order."""
         chosen = preset(view).spread if self.layers is None else tuple(self.layers)
@@ -121,9 +134,10 @@ class SpreadEditor(LinearEditor, ABC):
         )
 
         def update(layer: int, residual: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
-            left, right = residual.T, self.memory(view, layer, history).rows(keys)
-            guard = guards.get(layer)
-            return (left, right) if guard is None else (guard.left(left), guard.right(right))
+            right, guard = self.memory(view, layer, history).rows(keys), guards.get(layer)
+            if guard is None:
+                return residual.T, right
+            return guard.left(guard.project(residual, torch.arange(len(facts))).T), guard.right(right)
 
         deltas, keys = spread(view, layers, facts, contexts, found.delta, update)
         measured = {"nll": list(found.nll), "greedy": list(found.greedy), "value_norm": list(found.norm)}

@@ -5,7 +5,7 @@
     U_i = the left singular vectors of (I − U_e U_eᵀ) G_q
     L(δ) = NLL + KL + weight decay + λ₁ ‖U_eᵀδ‖/‖δ‖ + λ₂ ‖U_iᵀδ‖/‖δ‖          (enforce: loss)
     ΔW_t ← (I − UUᵀ) ΔW_t ,  U = orth[U_e, U_i]                                (enforce: post)
-    δ ← (I − UUᵀ) δ after each step                                            (enforce: in_loop)
+    δ ← (I − UUᵀ) δ after each step, with which the line above changes nothing  (enforce: in_loop)
 
 ΔW_total is the sum of all edits in the weights, one for each edited matrix; the edits themselves are not replayed. For MEMIT
 the residuals R take δ's place in every edited layer.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, final
 
 import torch
@@ -73,6 +73,11 @@ class OrthogonalEditor(Editor, ABC):
                 raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(choices)}.")
         if not isinstance(self.base, LinearEditor):
             raise InputError(f"{self.name} cannot wrap {self.base.name}: choose rome, memit, memit_aligned, alphaedit.")
+
+    @final
+    def settled(self, view: ModelView) -> OrthogonalEditor:
+        """With its base as it is for this model."""
+        return replace(self, base=self.base.settled(view))
 
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:

@@ -23,6 +23,7 @@ class Preset:
     `threshold`  AlphaEdit: eigenvalues of C below it are its null space
     `l2`         AlphaEdit's L₂
     `rome`       ROME's optimisation of v*;  `memit`: that of z
+    `contexts`   tokens of each sampled context beside the bare prompt
     """
 
     one: int
@@ -32,29 +33,54 @@ class Preset:
     l2: float | None = None
     rome: ValueSettings = ValueSettings()
     memit: ValueSettings = ValueSettings()
+    contexts: tuple[int, ...] = (5, 10)
 
 
 def _values(steps: int, lr: float, weight_decay: float, clamp: float) -> ValueSettings:
     return ValueSettings(steps=steps, lr=lr, weight_decay=weight_decay, clamp=clamp)
 
 
-_EMBEDDED = Preset(1, (0, 1, 2), rome=_values(25, 1.0, 1e-3, 4.0), memit=_values(25, 1.0, 1e-3, 4.0))
+_TWENTY = (5,) * 10 + (10,) * 10
+_POCKET = _values(60, 2.0, 1e-3, 4.0)
+_EMBEDDED = Preset(1, (0, 1, 2), rome=_POCKET, memit=_POCKET, contexts=(5,))
 _MEASURED: tuple[tuple[tuple[str, int, int], Preset], ...] = (
     (
         ("gpt2", 48, 1600),
-        Preset(17, (13, 14, 15, 16, 17), 20_000.0, 2e-2, 10.0, _values(20, 0.5, 0.5, 4.0), _values(20, 0.5, 0.5, 0.75)),
+        Preset(
+            17,
+            (13, 14, 15, 16, 17),
+            20_000.0,
+            2e-2,
+            10.0,
+            _values(20, 0.5, 0.5, 4.0),
+            _values(20, 0.5, 0.5, 0.75),
+            _TWENTY,
+        ),
     ),
     (
         ("gptj", 28, 4096),
-        Preset(5, (3, 4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(20, 0.5, 0.5, 4.0), _values(25, 0.5, 0.5, 0.75)),
+        Preset(
+            5,
+            (3, 4, 5, 6, 7, 8),
+            15_000.0,
+            2e-2,
+            10.0,
+            _values(20, 0.5, 0.5, 4.0),
+            _values(25, 0.5, 0.5, 0.75),
+            _TWENTY,
+        ),
     ),
     (
         ("llama", 32, 4096),
-        Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.1, 0.5, 0.75)),
+        Preset(
+            5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.1, 0.5, 0.75), _TWENTY
+        ),
     ),
     (
         ("mistral", 32, 4096),
-        Preset(5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.5, 1e-3, 4.0)),
+        Preset(
+            5, (4, 5, 6, 7, 8), 15_000.0, 2e-2, 10.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.5, 1e-3, 4.0), _TWENTY
+        ),
     ),
     (("gpt2", 6, 256), _EMBEDDED),
     (("llama", 6, 256), _EMBEDDED),

@@ -13,7 +13,7 @@ last one, where δ is optimised.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast, final
 
 import torch
@@ -61,6 +61,11 @@ class DeltaEdit(Editor):
     def __post_init__(self) -> None:
         if not isinstance(self.base, LinearEditor):
             raise InputError(f"{self.name} cannot wrap {self.base.name}: choose rome, memit, memit_aligned, alphaedit.")
+
+    @final
+    def settled(self, view: ModelView) -> DeltaEdit:
+        """With its base as it is for this model."""
+        return replace(self, base=self.base.settled(view))
 
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:

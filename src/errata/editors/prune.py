@@ -11,7 +11,7 @@ Departures: α is ours, the base is MEMIT.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log
 from typing import final
 
@@ -35,6 +35,11 @@ class Prune(Editor):
 
     base: Editor = field(default_factory=lambda: editor("memit"))
     alpha: float = 1.2
+
+    @final
+    def settled(self, view: ModelView) -> Prune:
+        """With its base as it is for this model."""
+        return replace(self, base=self.base.settled(view))
 
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:

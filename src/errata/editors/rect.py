@@ -10,7 +10,7 @@ Departures: none. The result has no low rank: its delta is kept as I · ΔW.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import final
 
 import torch
@@ -32,6 +32,11 @@ class Rect(Editor):
 
     base: Editor = field(default_factory=lambda: editor("memit"))
     keep: float = 0.4
+
+    @final
+    def settled(self, view: ModelView) -> Rect:
+        """With its base as it is for this model."""
+        return replace(self, base=self.base.settled(view))
 
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any
 from errata.deltas import Edit
 from errata.errors import EditError, InputError
 from errata.evaluation.probes import CaseOutcome, probe
-from errata.methods import Editor
+from errata.methods import Editor, settings_of
 from errata.model.view import ModelView
 from errata.reproduce.o_edit.plan import SINGLE, Plan, Unit
 from errata.scores import Scores
@@ -24,7 +25,8 @@ def measure(view: ModelView, plan: Plan, unit: Unit, battery: Battery) -> dict[s
     own = replace(battery, cases=battery.cases[: unit.edits])
     began = time.monotonic()
     found = _single(view, editor, own) if unit.kind == SINGLE else _sequence(view, editor, own, plan, unit)
-    head = {"unit": unit.name, "editor": unit.arm.resolved(unit.seed), "edits": unit.edits}
+    settled = json.loads(json.dumps({"editor": editor.name, **settings_of(editor.settled(view))}))
+    head = {"unit": unit.name, "editor": settled, "edits": unit.edits}
     return {**head, **found, "seconds": round(time.monotonic() - began, 3)}
 
 

@@ -24,15 +24,15 @@ ON = "-"
 BASES = {"rect": "memit", "prune": "memit", "delta_edit": "rome", "o_edit": "rome", "o_edit_plus": "rome"}
 ARMS = (
     "rome",
-    "memit",
+    "o_edit_plus",
     "memit_aligned",
+    "o_edit_plus-memit_aligned",
     "alphaedit",
+    "memit",
+    "o_edit",
+    "delta_edit",
     "rect",
     "prune",
-    "delta_edit",
-    "o_edit",
-    "o_edit_plus",
-    "o_edit_plus-memit_aligned",
 )
 WITHOUT_COVARIANCE = ("rome", "memit", "memit_aligned", "o_edit_plus", "o_edit_plus-memit_aligned")
 # The switches of O-Edit on ROME, one of them or a pair changed at a time; with no change it is the arm o_edit_plus.
@@ -101,7 +101,7 @@ def without_covariance(name: str) -> Arm:
 
 def switched(change: Mapping[str, Any]) -> Arm:
     """O-Edit on ROME with the default `enforce` of O-Edit+ and these switches."""
-    settings = {"enforce": "loss+post", **change}
+    settings = {"enforce": "in_loop", **change}
     title = ", ".join(f"{key} {value}" for key, value in change.items())
     return Arm(title, ABLATED, {"base": {"name": "rome"}, **settings})
 
