@@ -2,7 +2,7 @@
 
     G = Σ_x ∇_W L_LM(x; θ₀) = Σ over tokens of (∂L/∂v) kᵀ            v = W k
 
-of the unedited model, from the layers' outputs alone: no weight needs a gradient. L is the mean NLL of a window's tokens.
+of the unedited model, from the layers' outputs alone: no weight needs a gradient. L is the mean NLL of a window.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def mean_keys(
 def keys_and_states(
     view: ModelView, layer: int, last: int, facts: Sequence[Fact], contexts: Sequence[str]
 ) -> tuple[Float[Tensor, "facts d_ff"], Float[Tensor, "facts d_model"]]:
-    """k* of one layer, and h behind block `last` at the subject's last token in the first context; float64 on the CPU."""
+    """k* of one layer, and h behind block `last` at the subject in the first context; float64 on the CPU."""
     read = [(view.projection(layer), True), (view.structure.blocks[last], False)]
     keys, states = _at_subject(view, read, _rows(view, facts, contexts))
     return _mean(keys, len(contexts)), states[:: len(contexts)].double().cpu()

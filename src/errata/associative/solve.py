@@ -1,7 +1,7 @@
 """Linear systems of the closed-form editors, in float64.
 
-Every editor here asks for W + ΔW with (W + ΔW) k = v + r at the new keys, and as little change as may be elsewhere. They
-differ in what "elsewhere" weighs, a matrix A over keys, and all of them need A⁻¹ only:
+Every editor here asks for W + ΔW with (W + ΔW) k = v + r at the new keys, and as little change as may be elsewhere.
+They differ in what "elsewhere" weighs, a matrix A over keys, and all of them need A⁻¹ only:
 
     ROME       ΔW = r (A⁻¹k)ᵀ / kᵀA⁻¹k                A = C             exactly r at k
     MEMIT      ΔW = R Kᵀ(A + KKᵀ)⁻¹                   A = λC            least squares
@@ -12,8 +12,8 @@ Woodbury's identity turns the inverse with n keys into a system of n unknowns, a
 
     Kᵀ(A + KKᵀ)⁻¹ = (I + KᵀA⁻¹K)⁻¹ KᵀA⁻¹          (A + KKᵀ)⁻¹ = A⁻¹ − A⁻¹K (I + KᵀA⁻¹K)⁻¹ KᵀA⁻¹
 
-so that one d_ff³ factorisation of C a layer is all that is ever paid. Sources: Meng et al. 2022 (ROME), eq. 2; Meng et al.
-2023 (MEMIT), eq. 14; Fang et al. 2025 (AlphaEdit), eq. 13; Woodbury 1950.
+so that one d_ff³ factorisation of C a layer is all that is ever paid. Sources: Meng et al. 2022 (ROME), eq. 2; Meng et
+al. 2023 (MEMIT), eq. 14; Fang et al. 2025 (AlphaEdit), eq. 13; Woodbury 1950.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     z = h^L + δ                                           h at the subject's last token behind the last edited layer L
     for l in layers:   R^l = (z − h^L now) / layers remaining ,   ΔW^l = R^l · rows(K^l)
 
-h^L and the keys K^l are read again after every layer, with the layers before it changed. Source: Meng et al. 2023 (MEMIT),
-§4.3, algorithm 1.
+h^L and the keys K^l are read again after every layer, with the layers before it changed. Source: Meng et al. 2023
+(MEMIT), §4.3, algorithm 1.
 """
 
 from __future__ import annotations

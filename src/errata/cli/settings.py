@@ -90,6 +90,8 @@ def _default(entry: Field[Any]) -> Any:
 def _example(entry: Field[Any]) -> Any:
     """A value of the kind that a setting without a default may have, by its annotation (`int | None`)."""
     examples = {"int": 0, "float": 0.0, "str": "", "bool": False}
+    if str(entry.type).startswith("tuple["):
+        return ()
     kinds = [kind for kind in str(entry.type).split(" | ") if kind in examples]
     return examples[kinds[0]] if len(kinds) == 1 else None
 

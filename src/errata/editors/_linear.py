@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import cast, final
 
 import torch
@@ -165,6 +166,6 @@ def checked_layers(view: ModelView, layers: Sequence[int]) -> tuple[int, ...]:
     if not layers or any(not 0 <= layer < view.n_layers for layer in layers):
         given = ", ".join(map(str, layers)) or "none"
         raise InputError(f"Layers {given} do not exist: the model has layers 0 to {view.n_layers - 1}.")
-    if any(a >= b for a, b in zip(layers, layers[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(layers)):
         raise InputError(f"The layers {', '.join(map(str, layers))} do not ascend: name each once, lowest first.")
     return tuple(layers)

@@ -7,8 +7,8 @@
     ΔW_t ← (I − UUᵀ) ΔW_t ,  U = orth[U_e, U_i]                                (enforce: post)
     δ ← (I − UUᵀ) δ after each step, with which the line above changes nothing  (enforce: in_loop)
 
-ΔW_total is the sum of all edits in the weights, one for each edited matrix; the edits themselves are not replayed. For MEMIT
-the residuals R take δ's place in every edited layer.
+ΔW_total is the sum of all edits in the weights, one for each edited matrix; the edits themselves are not replayed. For
+MEMIT the residuals R take δ's place in every edited layer.
 """
 
 from __future__ import annotations

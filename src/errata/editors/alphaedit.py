@@ -3,11 +3,11 @@
     C = U S Uᵀ ,   P = QQᵀ ,   Q = the eigenvectors with S < threshold
     ΔW^l = R K₁ᵀP (K_pK_pᵀP + K₁K₁ᵀP + L₂I)⁻¹
 
-so that ΔW^l K₀ = 0 for keys K₀ outside of the null space. K_p are the keys of all edits in the weights. Source: Fang et al.
-2025 (AlphaEdit), eqs. 11–13; threshold 2e-2 and L₂ = 10 for the models of the paper.
+so that ΔW^l K₀ = 0 for keys K₀ outside of the null space. K_p are the keys of all edits in the weights. Source: Fang et
+al. 2025 (AlphaEdit), eqs. 11–13; threshold 2e-2 and L₂ = 10 for the models of the paper.
 
-Departures: in a model without published settings the threshold is a share of C's mean eigenvalue and L₂ a share of tr(C),
-since both are in the units of the keys; and those of errata.editors.memit.
+Departures: in a model without published settings the threshold is a share of C's mean eigenvalue and L₂ a share of
+tr(C), since both are in the units of the keys; and those of errata.editors.memit.
 """
 
 from __future__ import annotations

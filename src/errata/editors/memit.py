@@ -6,8 +6,8 @@
 
 Source: Meng et al. 2023 (MEMIT), eqs. 14–20, algorithm 1; λ 20000 for GPT-2 XL, 15000 for GPT-J and Llama.
 
-Departures: in a model without published settings λ is a share of d_ff, since kᵀC⁻¹k of a typical key is d_ff whatever the
-model's units; text the model samples itself; the settings of errata.editors.rome for δ.
+Departures: in a model without published settings λ is a share of d_ff, since kᵀC⁻¹k of a typical key is d_ff whatever
+the model's units; text the model samples itself.
 """
 
 from __future__ import annotations

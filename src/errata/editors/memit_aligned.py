@@ -2,8 +2,8 @@
 
     ΔW^l = R K₁ᵀ (λC + K_pK_pᵀ + K₁K₁ᵀ)⁻¹        K_p the keys of all edits in the weights
 
-The keys of an edit are kept with it, so that an undone edit's keys weigh no more. Sources: Meng et al. 2023 (MEMIT), eqs. 14–20;
-Fang et al. 2025 (AlphaEdit), who name the accumulated form MEMIT_seq.
+The keys of an edit are kept with it, so that an undone edit's keys weigh no more. Sources: Meng et al. 2023 (MEMIT),
+eqs. 14–20; Fang et al. 2025 (AlphaEdit), who name the accumulated form MEMIT_seq.
 
 Departures: those of errata.editors.memit.
 """

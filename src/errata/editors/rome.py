@@ -10,9 +10,9 @@ R-ROME uses the averaged k* in all three places. The original takes the bare pro
 
 Sources: Meng et al. 2022 (ROME, eqs. 2–4); Gupta et al. 2024 (R-ROME).
 
-Departures: C comes from text the model samples itself, with a small ridge; where no settings are published there are one
-or two sampled contexts instead of twenty, more steps and a higher rate (errata.editors._presets).
-Several facts are optimised together and folded in one after the other, each on the memory that the ones before it left.
+Departures: C comes from text the model samples itself, with a small ridge; where no settings are published there are
+one or two sampled contexts instead of twenty, more steps and a higher rate (errata.editors._presets). Several facts
+are optimised together and folded in one after the other, each on the memory that the ones before it left.
 """
 
 from __future__ import annotations
@@ -71,10 +71,9 @@ class Rome(LinearEditor):
         lefts: list[Tensor] = []
         rights: list[Tensor] = []
         for residual, direction, key in zip(residuals, directions, written, strict=True):
-            known = sum(
-                (l[:, 0] * (r[0] @ key) for l, r in zip(lefts, rights, strict=True)), torch.zeros_like(residual)
-            )
-            left, right = rank_one(residual - known, direction, key)
+            known = [old * (row[0] @ key) for old, row in zip(lefts, rights, strict=True)]
+            gained = residual - torch.cat(known, dim=1).sum(1) if known else residual
+            left, right = rank_one(gained, direction, key)
             lefts.append(left if guard is None else guard.left(left))
             rights.append(right if guard is None else guard.right(right))
         update = view.delta(layer, torch.cat(lefts, dim=1).float(), torch.cat(rights).float())
