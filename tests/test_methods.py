@@ -38,7 +38,9 @@ def test_settings_are_plain_values():
     import json
 
     from errata import editor
+    from errata.associative.values import ValueSettings
 
     row = settings_of(editor("neuron_values"))
     assert row["localizer"]["name"] == "knowledge_neurons"
-    assert json.loads(json.dumps(settings_of(editor("rome"))))["values"]["steps"] > 0
+    assert settings_of(editor("rome"))["values"] is None
+    assert json.loads(json.dumps(settings_of(editor("rome", values=ValueSettings(steps=7)))))["values"]["steps"] == 7

@@ -15,11 +15,7 @@ from tests.cli.conftest import QUICK, Run, listing
 from tests.sequences.planted import SUBJECTS
 from tests.tiny import TEXT
 
-SETTINGS = [
-    word
-    for pair in [pair for pair in QUICK if "tokens" not in pair] + ["use_covariance=false"]
-    for word in ("--set", pair)
-]
+SETTINGS = [word for pair in QUICK for word in ("--set", pair)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import errata
+from errata.associative.values import ValueSettings
 from errata.errors import ConflictError, EditError, InputError
 from errata.ledger import Ledger
 from errata.methods import Editor, editor
@@ -66,15 +67,10 @@ def test_scratch_gives_the_bits_of_a_ledger_and_then_the_model_back(view: ModelV
     assert kept == in_memory
 
 
-ROME = {"context_lengths": (2,), "use_covariance": False, "layer": 1}
+ROME = editor("rome", values=ValueSettings(steps=2), context_lengths=(2,), covariance_tokens=512, layer=1)
 
 
-def rome() -> Editor:
-    base = editor("rome", **ROME)
-    return replace(base, values=replace(base.values, steps=2))  # type: ignore[attr-defined, call-arg]
-
-
-@pytest.mark.parametrize("method", [Planted(), rome()], ids=["planted", "rome"])
+@pytest.mark.parametrize("method", [Planted(), ROME], ids=["planted", "rome"])
 @pytest.mark.parametrize("stop", [1, 3])
 def test_an_interrupted_sequence_goes_on_to_the_same_bits(tmp_path: Path, method: Editor, stop: int) -> None:
     def go(folder: str, most: int | None, batch: int = 2) -> tuple[list[bytes], str, list[dict]]:
