@@ -67,17 +67,18 @@ def test_subject_keys_are_what_the_projection_reads(architecture):
         assert torch.allclose(seen[0].view(len(row.ids), -1)[row.subject_last], key, atol=1e-5)
 
 
+@pytest.mark.parametrize("site", ["value", "block"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_values_lower_the_nll_and_batching_changes_nothing(architecture):
+def test_values_lower_the_nll_and_batching_changes_nothing(architecture, site):
     view = tiny(architecture)
     settings = ValueSettings(steps=15, lr=0.3, clamp=None)
     targets = [fact.target for fact in FACTS]
-    nothing = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], ValueSettings(steps=0))
-    both = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], settings)
+    nothing = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], ValueSettings(steps=0), site=site)
+    both = optimise_values(view, 1, FACTS, targets, ["", "Dante. "], settings, site=site)
     assert all(after < before for after, before in zip(both.nll, nothing.nll, strict=True))
     assert torch.equal(nothing.delta, torch.zeros_like(nothing.delta))
     for i, fact in enumerate(FACTS):
-        alone = optimise_values(view, 1, [fact], [targets[i]], ["", "Dante. "], settings)
+        alone = optimise_values(view, 1, [fact], [targets[i]], ["", "Dante. "], settings, site=site)
         assert torch.allclose(alone.delta[0], both.delta[i], atol=1e-3 * float(both.delta[i].norm()))
     assert count_hooks(view.model) == 0
 
