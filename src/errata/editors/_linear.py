@@ -157,8 +157,8 @@ def accumulated(history: History, layer: int, start: Weighting, name: str) -> We
 
 
 def default_lambda(view: ModelView) -> float:
-    """MEMIT's λ where none is given: the model's preset, or 0.1 · d_ff."""
-    return preset(view).lambda_c or 0.1 * view.d_ff
+    """MEMIT's λ where none is given: the model's preset, or d_ff."""
+    return preset(view).lambda_c or float(view.d_ff)
 
 
 def checked_layers(view: ModelView, layers: Sequence[int]) -> tuple[int, ...]:

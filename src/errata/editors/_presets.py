@@ -46,7 +46,7 @@ def _published(one: int, spread: tuple[int, ...], lambda_c: float, rome: ValueSe
 
 
 _POCKET = _values(60, 2.0, 1e-3, 4.0)
-_EMBEDDED = Preset(1, (0, 1, 2), rome=_POCKET, memit=_POCKET, contexts=(5,))
+_EMBEDDED = Preset(1, (0, 1, 2, 3), rome=_POCKET, memit=_POCKET, contexts=(5,))
 _MEASURED: dict[tuple[str, int, int], Preset] = {
     ("gpt2", 48, 1600): _published(
         17, tuple(range(13, 18)), 20_000.0, _values(20, 0.5, 0.5, 4.0), _values(20, 0.5, 0.5, 0.75)

@@ -27,7 +27,7 @@ class AlphaEdit(SpreadEditor):
     """Null-space constrained editing.
 
     `threshold`  eigenvalues of C below it span the null space; None: the model's preset, or 0.3 · tr(C)/d_ff (ours)
-    `l2`         L₂; None: the model's preset, or 1e-3 · tr(C) (ours)
+    `l2`         L₂; None: the model's preset, or 0.05 · tr(C) (ours)
     """
 
     threshold: float | None = None
@@ -45,7 +45,7 @@ class AlphaEdit(SpreadEditor):
             covariance, known = self.covariance(view, layer), preset(view)
             trace = float(covariance.diagonal().sum())
             threshold = self.threshold or known.threshold or 0.3 * trace / view.d_ff
-            view.memo[key] = in_null_space(covariance, threshold, self.l2 or known.l2 or 1e-3 * trace)
+            view.memo[key] = in_null_space(covariance, threshold, self.l2 or known.l2 or 0.05 * trace)
         return cast(Weighting, view.memo[key])
 
 

@@ -6,8 +6,8 @@
 
 Source: Meng et al. 2023 (MEMIT), eqs. 14–20, algorithm 1; λ 20000 for GPT-2 XL, 15000 for GPT-J and Llama.
 
-Departures: in a model without published settings λ is a share of d_ff, since kᵀC⁻¹k of a typical key is d_ff whatever
-the model's units; text the model samples itself.
+Departures: in a model without published settings λ = d_ff, since kᵀC⁻¹k of a typical key is d_ff whatever
+the model's units, and the published λ of GPT-J and Llama are near it; text the model samples itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from errata.model.view import ModelView
 class Memit(SpreadEditor):
     """Mass-editing memory: least squares against what the model's text asks of the layer.
 
-    `lambda_c`  λ, what C weighs against the new keys; None: the model's preset, or 0.1 · d_ff (ours)
+    `lambda_c`  λ, what C weighs against the new keys; None: the model's preset, or d_ff (ours)
     """
 
     lambda_c: float | None = None

@@ -23,7 +23,7 @@ from errata.model.view import ModelView
 class MemitAligned(SpreadEditor):
     """MEMIT with the keys of the edits before it.
 
-    `lambda_c`  λ, what C weighs against the keys; None: the model's preset, or 0.1 · d_ff (ours)
+    `lambda_c`  λ, what C weighs against the keys; None: the model's preset, or d_ff (ours)
     """
 
     lambda_c: float | None = None

@@ -43,6 +43,12 @@ def result_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
     return found
 
 
+def editors_of(plan: Plan, units: Sequence[Done]) -> dict[str, dict[str, Any]]:
+    """Every arm's editor with its settings: as they were for the model, or as given where nothing was measured."""
+    measured = {done.unit.arm.name: done.found["editor"] for done in reversed(units) if done.found is not None}
+    return {one.name: measured.get(one.name, one.resolved(plan.seeds[0])) for one in plan.arms}
+
+
 def single_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
     """The single edits, arm by arm, with their targets; an arm that was not measured is left out."""
     arms = {done.unit.arm.name: done.found for done in units if done.unit.kind == SINGLE and done.found is not None}

@@ -26,7 +26,7 @@ from errata.model.view import ModelView
 from errata.reproduce.o_edit.batteries import Source, digest
 from errata.reproduce.o_edit.measure import measure
 from errata.reproduce.o_edit.plan import Plan, Unit
-from errata.reproduce.o_edit.result import result_of, single_of
+from errata.reproduce.o_edit.result import editors_of, result_of, single_of
 from errata.reproduce.o_edit.rows import Done
 from errata.sequences import Battery
 
@@ -59,7 +59,7 @@ def reproduce(
         "versions": versions(),
         "seeds": list(plan.seeds),
         "settings": plan.settings(),
-        "arms": {one.name: one.resolved(plan.seeds[0]) for one in plan.arms},
+        "arms": editors_of(plan, units),
         "single": single_of(plan, units),
         **result_of(plan, units),
     }
