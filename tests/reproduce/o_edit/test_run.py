@@ -70,7 +70,9 @@ def test_a_result_is_made_of_what_is_there(result: dict[str, Any], work: Path, t
     assert found["single"]["arms"] == {}
 
 
-def test_a_unit_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_unit_that_fails_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from errata.reproduce.o_edit import run
 
     measure = run.measure
@@ -85,6 +87,7 @@ def test_a_unit_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.Mo
         plan = replace(FEW, edits=2, batches=(2,))
         reproduce(source("pocket-gelu", None, ()), plan, tmp_path, "", silent=True)
     assert [path.name[:8] for path in tmp_path.iterdir()] == ["sequence"]
+    assert "Not measured: rome, single edits, seed 0: out of luck" in capsys.readouterr().err
 
 
 def test_edits_that_fail_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ that was stopped goes on with the units that are missing; a result can be made o
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -74,7 +75,9 @@ def _measure(missing: Sequence[Work], plan: Plan, batteries: dict[int, Battery],
     with tqdm(total=len(missing), desc="measuring", unit="unit", disable=silent or None, smoothing=0) as bar:
         for failure in _outcomes(missing, plan, batteries, workers):
             bar.update()
-            failures += [failure] if failure else []
+            if failure:
+                failures.append(failure)
+                bar.write(f"Not measured: {failure}", file=sys.stderr)
     if failures:
         raise EditError(
             f"{len(failures)} of {len(missing)} parts could not be measured, the first is {failures[0]} "
