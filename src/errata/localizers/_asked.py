@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tqdm.auto import tqdm
 
@@ -15,9 +14,6 @@ from errata.model.jobs import fills_masks, jobs_of
 from errata.model.scoring import answer_of, generate
 from errata.model.tokens import encode, encode_fact
 from errata.model.view import ModelView
-
-Attributed = Literal["target", "answer"]
-Place = Literal["answer", "subject", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +33,7 @@ class Row:
         """The row of the answer's first token alone."""
         return Row(self.ids[: self.at[0] + 1], self.at[:1], self.targets[:1], self.subject)
 
-    def positions(self, place: Place) -> tuple[int, ...]:
+    def positions(self, place: str) -> tuple[int, ...]:
         """Positions that predict the answer, the subject's last token, or all."""
         match place:
             case "answer":
@@ -63,7 +59,7 @@ def rows_of(view: ModelView, facts: Sequence[Fact], answers: Sequence[str]) -> l
     return rows
 
 
-def attributed_to(view: ModelView, facts: Sequence[Fact], attributed: Attributed) -> list[str]:
+def attributed_to(view: ModelView, facts: Sequence[Fact], attributed: str) -> list[str]:
     """What each fact is scored for: its target, or its answer; raises InputError for a fact without target."""
     if attributed not in ("target", "answer"):
         raise InputError(f"Nothing is attributed to {attributed!r}: choose target or answer.")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from errata.facts import Fact
-from errata.localizers._asked import Place, Row, answers_of, rows_of, watched
+from errata.localizers._asked import Row, answers_of, rows_of, watched
 from errata.localizers._selection import top_share
 from errata.methods import Localizer, settings_of
 from errata.model.hooks import capture_inputs, frozen
@@ -35,7 +35,7 @@ class Activation(Localizer):
     """
 
     share: float = 0.03
-    positions: Place = "answer"
+    positions: str = "answer"
     magnitude: bool = True
 
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:

@@ -20,7 +20,6 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -28,7 +27,7 @@ from torch import Tensor
 
 from errata.errors import InputError
 from errata.facts import Fact
-from errata.localizers._asked import Attributed, Place, Row, attributed_to, rows_of, watched
+from errata.localizers._asked import Row, attributed_to, rows_of, watched
 from errata.localizers._corrupted import clean_keys, corrupted, disturbance, state_effects
 from errata.localizers._integral import integrate
 from errata.localizers._quadrature import quadrature
@@ -60,9 +59,9 @@ class CausalTrace(Localizer):
     """
 
     share: float = 0.03
-    attributed: Attributed = "answer"
-    algorithm: Literal["path", "patching"] = "path"
-    positions: Place = "subject"
+    attributed: str = "answer"
+    algorithm: str = "path"
+    positions: str = "subject"
     noise: float = 3.0
     draws: int = 5
     seed: int = 0

@@ -21,14 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from errata.errors import InputError
 from errata.facts import Fact
-from errata.localizers._asked import Attributed, Row, attributed_to, rows_of, watched
+from errata.localizers._asked import Row, attributed_to, rows_of, watched
 from errata.localizers._integral import integrate
 from errata.localizers._quadrature import quadrature
 from errata.localizers._selection import top_share
@@ -60,9 +59,9 @@ class Ensemble(Localizer):
     """
 
     share: float = 0.03
-    attributed: Attributed = "target"
-    path: Literal["layer", "all"] = "layer"
-    weights: Literal["values", "neurons"] = "values"
+    attributed: str = "target"
+    path: str = "layer"
+    weights: str = "values"
     pooled: bool = False
     rule: str = "gauss-legendre"
     steps: int | None = None

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from errata.facts import Fact
-from errata.localizers._asked import Attributed, Place, attributed_to, rows_of, watched
+from errata.localizers._asked import attributed_to, rows_of, watched
 from errata.localizers._selection import top_share
 from errata.localizers._slopes import densities, gradients
 from errata.methods import Localizer, settings_of
@@ -37,8 +37,8 @@ class GradientActivation(Localizer):
     """
 
     share: float = 0.03
-    attributed: Attributed = "answer"
-    positions: Place = "answer"
+    attributed: str = "answer"
+    positions: str = "answer"
     product: bool = True
     objective: str = "probability"
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,7 @@ class ValueVectors(Localizer):
     share: float = 0.03
     per_token: int | None = None
     last_layers: int = 0
-    attributed: Literal["top", "answer", "target"] = "top"
+    attributed: str = "top"
 
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
         """Direct effects `[layers, d_ff]` on each fact's logits.
