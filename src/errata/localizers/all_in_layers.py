@@ -2,8 +2,8 @@
 
     score_i^(l) = 1 for every neuron of the chosen layers, 0 elsewhere
 
-The layers are named, or those in which another localizer finds a neuron. Source: the control of Li et al. 2024 (KNE)
-against FT-M, which trains one layer's value projection.
+The layers are named, or those in which another localizer finds a neuron. Source: none of its own; FT-M
+trains all of one layer's value projection.
 
 Departures: none.
 """

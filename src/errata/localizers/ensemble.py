@@ -8,12 +8,13 @@ activation k_{t,i} by α at all positions t, so one backward pass a point scores
 
     Attr_i = Σ_t ∫₀¹ k_{t,i} (Wᵀ ∂P/∂v_t)_i dα,        Σ_i Attr_i = P(W) − P(0) of a layer
 
-Source: Li et al. 2024 (Knowledge Neuronal Ensemble, arXiv 2412.20637): attribution per parameter by integrated
-gradients from zero over the answer's tokens, the quantile, the collection over layers.
+Source: Li et al. 2024 (Knowledge Neuronal Ensemble, arXiv 2412.20637), of which not all text was to be had. [P] is its
+own text, [S] what two independent summaries agree on: a gradient attribution of every parameter in every layer [P];
+integrated from a zero baseline and summed over the answer's tokens, as a finite sum [S]; one global quantile [S].
 
-Ours, where the paper's text was not to be had: y is the new target (or the old answer); the answer's tokens stand
-behind the gold prefix; all neurons of one layer are scaled together, layer by layer (or all layers at once); value
-vectors alone (or key and gate rows too); p = 0.03; Gauss–Legendre with points added where completeness is missed.
+Ours: y is the new target (or the old answer); each token of it stands behind the gold prefix; the neurons of one layer
+are scaled together, layer by layer (or all layers at once); a neuron is its value vector (or its key and gate rows
+too); p = 0.03; Gauss–Legendre, with points added where completeness is missed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ DEFAULTS = {"riemann-right": (20, math.inf), "gauss-legendre": (5, 0.01)}
 class Ensemble(Localizer):
     """Integrated gradients of an answer's probability along the neurons' weights.
 
-    `share`       p, share of all neurons to keep (ours: 0.03; about 1 % of a model's parameters)
+    `share`       p, share of all neurons to keep (ours: 0.03)
     `attributed`  y: the fact's new target, or its old answer, the model's own where none is given (ours: target)
     `path`        layer: one layer at a time; all: all layers together, one completeness gap for all (ours: layer)
     `weights`     values: value vectors; neurons: the rows of the key and gate maps too (ours: values)
@@ -54,7 +55,7 @@ class Ensemble(Localizer):
     `steps`       m, path points; by default 5 for gauss-legendre, 20 for riemann-right
     `tolerance`   completeness gap allowed in a path, as a share of the largest change; points are added where it is
                   larger. By default 0.01 for gauss-legendre; inf adds none, and nor does riemann-right
-    `objective`   probability (the paper) or log_probability, in nats
+    `objective`   probability [S] or log_probability, in nats
     `copies`      copies of the prompt in one pass: memory grows with it, the result does not depend on it
     """
 

@@ -5,7 +5,7 @@
 
 over positions t; one pass forward and back for all layers. It is the end, α = 1, of the path that integrated gradients
 follow. Keep the top share p of all neurons. Source: gradient × input, Shrikumar et al. 2016 (Not Just a Black Box),
-on neurons; Li et al. 2024 (KNE) is read against both as controls.
+on neurons.
 
 Departures: none.
 """

@@ -3,9 +3,10 @@
     score = the other localizer's scores, those of each layer in random order
     E     = the neurons that the other's ensemble becomes by the same shuffle
 
-Source: the control of Li et al. 2024 (KNE) and Wu et al. 2025 (LAND); equal count and equal layer histogram are ours.
+Source: none of its own; TNF-DA (AAAI 2025) is compared with random neurons of equal number. Equal numbers in every
+layer are ours.
 
-Departures: a fact's shuffle depends on the seed and on the fact, not on the facts beside it.
+Departures: none. A fact's shuffle depends on the seed and on the fact, not on the facts beside it.
 """
 
 from __future__ import annotations
