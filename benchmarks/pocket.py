@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -25,12 +24,13 @@ import torch
 import errata
 from errata.associative.values import ValueSettings, optimise_values
 from errata.datasets.pocket import cases, facts
+from errata.localizers._asked import rows_of
+from errata.localizers._corrupted import disturbance, state_effects
 from errata.methods import versions
-from errata.model.hooks import change_output, frozen
 from errata.model.pocket.card import write_card
 from errata.model.pocket.corpus import PocketFact, plain_text
-from errata.model.scoring import generate, says, target_log_probs
-from errata.model.tokens import Tokens, encode, encode_fact
+from errata.model.scoring import OBJECTIVES, generate, says, target_log_probs
+from errata.model.tokens import Tokens, encode
 
 HERE = Path(__file__).parent
 PLACES = ("first subject token", "middle subject tokens", "last subject token", "tokens behind it", "last token")
@@ -72,11 +72,10 @@ def trace(view: errata.ModelView, kind: str, count: int, seed: int) -> list[list
     generator = torch.Generator().manual_seed(seed)
     sums = torch.zeros(len(PLACES), view.n_layers)
     counts = torch.zeros(len(PLACES), 1)
-    with frozen(view.model), torch.no_grad():
-        for case in cases(kind, count, seed):
-            for place, effects in trace_fact(view, case.fact, generator):
-                sums[place] += effects
-                counts[place] += 1
+    for case in cases(kind, count, seed):
+        for place, effects in trace_fact(view, case.fact, generator):
+            sums[place] += effects
+            counts[place] += 1
     return (sums / counts.clamp_min(1)).tolist()
 
 
@@ -84,44 +83,16 @@ def trace_fact(
     view: errata.ModelView, fact: errata.Fact, generator: torch.Generator, draws: int = 5
 ) -> list[tuple[int, torch.Tensor]]:
     """For each position from the subject on: its place, and the effect of restoring it behind each layer."""
-    row = encode_fact(view.tokenizer, fact, fact.answer or "")
-    before = encode(view.tokenizer, fact.text[: fact.subject_end - len(fact.subject)].rstrip())
-    first, last, end = len(before.ids), row.subject_last or 0, row.n_prompt - 1
-    ids = torch.tensor([row.prompt] * draws)
-    embedding = view.model.get_input_embeddings()
-    width, noise = embedding.weight.shape[1], 3 * float(embedding.weight.std())
-    disturb = torch.zeros(draws, len(row.prompt), width)
-    disturb[:, first : last + 1] = noise * torch.randn(draws, last + 1 - first, width, generator=generator)
-    clean: dict[int, torch.Tensor] = {}
-
-    def probability() -> float:
-        return float(view.model(input_ids=ids, use_cache=False).logits[:, -1].softmax(-1)[:, row.target[0]].mean())
-
-    def keep(layer: int) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda out: clean.setdefault(layer, out.clone())
-
-    def restore(layer: int, spot: int) -> Callable[[torch.Tensor], torch.Tensor]:
-        return lambda out: out.index_copy(1, torch.tensor([spot]), clean[layer][:, [spot]])
+    row = rows_of(view, [fact], [fact.answer or ""])[0].first
+    effects = state_effects(view, row, disturbance(view, row, 3.0, draws, generator), OBJECTIVES["probability"])
+    first, last, end = row.subject[0], row.subject[-1], row.at[0]
 
     def place(spot: int) -> int:
         if spot > last:
             return 4 if spot == end else 3
         return 2 if spot == last else int(spot > first)
 
-    blocks = view.structure.blocks
-    for layer, block in enumerate(blocks):
-        with change_output(block, keep(layer)):
-            probability()
-    found = []
-    with change_output(embedding, lambda out: out + disturb):
-        floor = probability()
-        for spot in range(first, end + 1):
-            effects = torch.zeros(view.n_layers)
-            for layer, block in enumerate(blocks):
-                with change_output(block, restore(layer, spot)):
-                    effects[layer] = probability() - floor
-            found.append((place(spot), effects))
-    return found
+    return [(place(spot), effects[spot]) for spot in range(first, end + 1)]
 
 
 def draw(kind: str, effects: list[list[float]], redirected: list[dict[str, float]], path: Path) -> None:

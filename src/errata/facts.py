@@ -96,3 +96,35 @@ class Case:
     fact: Fact
     paraphrases: tuple[str, ...] = ()
     neighbours: tuple[Probe, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A question over two facts: the object of the first is the second's subject, and its answer the second's.
+
+    `question` expects what follows from the first fact's target; `second` asks for the second fact alone.
+    """
+
+    question: Probe
+    second: Probe
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A case, with everything else that its edit is examined on; an answer is the one expected after the edit.
+
+    `heldout`       paraphrases that no training of the model has seen
+    `same_object`   other subjects of the relation with the object that the subject had: to stay
+    `same_subject`  the subject in other relations: to stay
+    `inverse`       the fact asked from its target, where the inverse relation has phrasings: to follow
+    `composed`      questions that lead through the fact to another: to follow
+    `essence`       openings about the subject that ask for nothing: what is written behind them is to stay
+    """
+
+    case: Case
+    heldout: tuple[str, ...] = ()
+    same_object: tuple[Probe, ...] = ()
+    same_subject: tuple[Probe, ...] = ()
+    inverse: tuple[Probe, ...] = ()
+    composed: tuple[Composed, ...] = ()
+    essence: tuple[str, ...] = ()

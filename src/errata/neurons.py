@@ -158,8 +158,9 @@ class Attribution:
 
     `scores[l, i]`  attribution of neuron i of layer l, in the objective's unit
     `change[l]`     f(x) − f(0): the objective with layer l's neurons as they are, less with all of them at zero;
-                    None for scores that are no shares of a change, as a detector's
+                    None for scores that are no shares of a change of their layer, as a detector's
     `gaps[l]`       |Σ_i scores[l, i] − change[l]|, the completeness gap: the error of the quadrature
+    `total`         f(x) − f(0) with all layers at zero together, of scores that add up over all layers
     """
 
     scores: Float[Tensor, "layers d_ff"]
@@ -169,6 +170,7 @@ class Attribution:
     objective: str
     answer: str
     settings: dict[str, object] = field(default_factory=dict)
+    total: float | None = None
 
     @property
     def gaps(self) -> Float[Tensor, " layers"] | None:
@@ -179,5 +181,7 @@ class Attribution:
 
     @property
     def gap(self) -> float | None:
-        """The largest completeness gap of any layer; None where there is nothing to add up to."""
+        """The largest completeness gap of any layer, or that of all together; None where nothing adds up."""
+        if self.total is not None:
+            return abs(float(self.scores.double().sum()) - self.total)
         return None if self.gaps is None else float(self.gaps.max())

@@ -144,3 +144,36 @@ def test_phrasings_change_nothing_for_a_method_that_takes_each_by_itself(run: Ru
 def test_locate_without_a_detector_says_how_to_train_one(run: Run, folder: Path, method: str) -> None:
     result = run("locate", folder, *FACT, "--answer", "Paris", "--method", method)
     assert result.code == 2 and f"errata train {method}" in result.err
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("ensemble", ["share=0.1"]),
+        ("ensemble", ["path=all"]),
+        ("ensemble", ["weights=neurons", "pooled=true"]),
+        ("activation", ["positions=subject"]),
+        ("gradient_activation", ["product=false"]),
+        ("value_vectors", ["per_token=5"]),
+        ("causal_trace", ["draws=1"]),
+        ("causal_trace", ["draws=1", "algorithm=patching"]),
+        ("random", ["localizer=activation", "seed=3"]),
+        ("all_in_layers", ["layers=[0, 2]"]),
+    ],
+)
+def test_locate_takes_every_localizer(run: Run, folder: Path, method: str, settings: list[str]) -> None:
+    options = [word for pair in settings for word in ("--set", pair)]
+    asked = ["locate", folder, *FACT, "--answer", "Paris", "--target", "Rome", "--method", method, *options]
+    found = run(*asked, "--json").json
+    assert found["method"] == method and len(found["neurons"]) > 0
+    assert found["answer"] == ("Rome" if method == "ensemble" else "Paris")
+    complete = method == "ensemble" or (method == "causal_trace" and "algorithm=patching" not in settings)
+    assert (found["gap"] is not None) == complete
+    page = run(*asked)
+    assert page.code == 0 and f"{len(found['neurons'])} neurons kept" in page.out
+    assert ("completeness gap" in page.out) == complete
+
+
+def test_locate_says_that_the_ensemble_needs_a_target(run: Run, folder: Path) -> None:
+    result = run("locate", folder, *FACT, "--answer", "Paris", "--method", "ensemble")
+    assert result.code == 2 and "no target" in result.err

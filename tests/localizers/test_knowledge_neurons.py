@@ -120,6 +120,14 @@ def test_the_model_is_left_as_it_was():
     assert count_hooks(view.model) == 0
 
 
+@pytest.mark.parametrize("architecture", ["gpt2", "opt"])
+def test_a_model_in_training_mode_is_scored_without_dropout(architecture):
+    view, fact = tiny(architecture), Fact("France", "The capital of {} is", answer="Paris")
+    calm = localizer("knowledge_neurons").attribute(view, [fact])[0]
+    view.model.train()
+    assert torch.equal(localizer("knowledge_neurons").attribute(view, [fact])[0].scores, calm.scores)
+
+
 def test_no_facts_have_no_attributions():
     assert localizer("knowledge_neurons").attribute(tiny("gpt2"), []) == []
 

@@ -21,6 +21,9 @@ def locate(
     subject: Annotated[str, typer.Option(metavar="S", help="The entity the fact is about.")],
     prompt: Annotated[str, typer.Option(metavar="P", help="A prompt that contains the subject, or {} in its place.")],
     answer: Annotated[str | None, typer.Option(metavar="A", help="The answer; by default the model's own.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="T", help="What the answer shall become; some localizers score for it.")
+    ] = None,
     phrasing: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,7 +58,7 @@ def locate(
 
     if save is not None and not save.absolute().parent.is_dir():
         raise InputError(f"There is no directory {save.parent} to write the neurons to.")
-    fact = Fact(subject, prompt, answer=answer)
+    fact = Fact(subject, prompt, target, answer)
     localizer = make_localizer(method, settings or [], rule=rule, steps=steps, tolerance=tolerance, threshold=threshold)
     with consulted(model, ledger, dtype, device) as view:
         found = localizer.attribute(view, _phrasings(view, fact, phrasing or []))[0]
@@ -73,13 +76,12 @@ def locate(
     page.print(heat_strip(found, cells_for(page.width)))
     page.print()
     page.print(neuron_table(found))
-    if found.gap is None:
-        page.print(f"\n{len(found.neurons)} neurons kept")
-    else:
-        page.print(
-            f"\n{len(found.neurons)} neurons reach {found.settings.get('threshold', 0):.0%} of the highest score; "
-            f"completeness gap {found.gap:.1e}"
-        )
+    least = found.settings.get("threshold")
+    kept = "kept"
+    if found.gap is not None and isinstance(least, float):
+        kept = f"reach {least:.0%} of the highest score"
+    gap = "" if found.gap is None else f"; completeness gap {found.gap:.1e}"
+    page.print(f"\n{len(found.neurons)} neurons {kept}{gap}")
     if save is not None:
         output.margin().print(f"The neurons are in {save}.", markup=False, soft_wrap=True)
 
@@ -94,7 +96,7 @@ def _phrasings(view: ModelView, fact: Fact, more: list[str]) -> list[Fact]:
     answer = fact.answer or answer_of(generate(view, [fact.text])[0])
     if not answer:
         raise InputError(f"The model gives no answer to {fact.text!r}: say which answer to attribute.")
-    return [Fact(fact.subject, prompt, answer=answer) for prompt in (fact.prompt, *more)]
+    return [Fact(fact.subject, prompt, fact.target, answer) for prompt in (fact.prompt, *more)]
 
 
 def _row(found: Attribution) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def _row(found: Attribution) -> dict[str, Any]:
         "method": found.method,
         "objective": found.objective,
         "settings": found.settings,
-        "gap": None if found.change is None else max(layer["gap"] for layer in layers),
+        "gap": found.gap if found.change is None else max(layer["gap"] for layer in layers),
         "layers": layers,
         "neurons": [[layer, index, scores[layer][index]] for layer, index in found.neurons],
         "scores": scores,

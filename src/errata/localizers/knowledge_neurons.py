@@ -23,12 +23,13 @@ import torch
 
 from errata.errors import InputError
 from errata.facts import Fact
+from errata.localizers._asked import answers_of
 from errata.localizers._paths import path_scores
 from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
 from errata.methods import Localizer, settings_of
-from errata.model.jobs import fills_masks, jobs_of
-from errata.model.scoring import answer_of, generate, objective
+from errata.model.jobs import jobs_of
+from errata.model.scoring import objective
 from errata.model.view import ModelView
 from errata.model.ways import way_of
 from errata.neurons import Attribution, NeuronSet
@@ -70,7 +71,7 @@ class KnowledgeNeurons(Localizer):
         if not facts:
             return []
         rule, value = quadrature(self.rule, self._steps), objective(self.objective)
-        given = self._answers(view, facts)
+        given = answers_of(view, facts)
         jobs = jobs_of(view, facts, given)
         if self.algorithm == "plain" or way_of(view) is None:
             found = plain_scores(view, jobs.ids, jobs.targets, rule, value, at=jobs.at)
@@ -101,19 +102,6 @@ class KnowledgeNeurons(Localizer):
             raise InputError("A tolerance adds points to gauss-legendre in the growing algorithm: give it with those.")
         if self.algorithm not in ("growing", "plain"):
             raise InputError(f"There is no algorithm {self.algorithm!r}: choose growing or plain.")
-
-    def _answers(self, view: ModelView, facts: Sequence[Fact]) -> list[str]:
-        """Each fact's answer, the model's own where none is given."""
-        answers = [fact.answer for fact in facts]
-        unknown = [i for i, answer in enumerate(answers) if answer is None]
-        if unknown and fills_masks(view):
-            raise InputError(f"{view.name} fills masks: say which answer to attribute to {facts[unknown[0]].text!r}.")
-        said = generate(view, [facts[i].text for i in unknown]) if unknown else []
-        for i, text in zip(unknown, said, strict=True):
-            answers[i] = answer_of(text)
-            if not answers[i]:
-                raise InputError(f"The model gives no answer to {facts[i].text!r}: say which answer to attribute.")
-        return [answer or "" for answer in answers]
 
     def _attribution(self, scores: torch.Tensor, change: torch.Tensor, answer: str) -> Attribution:
         tolerance = self._tolerance if self._tolerance < math.inf else "inf"  # JSON has no infinity

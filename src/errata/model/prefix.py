@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, DynamicCache
 
 from errata.model.head import decoder_of
+from errata.model.hooks import frozen
 from errata.model.view import ModelView
 
 IMPLEMENTATION, REGISTERED = "_attn_implementation", "_global_mapping"
@@ -86,7 +87,8 @@ def read_prefixes(view: ModelView, rows: Sequence[Sequence[int]]) -> Prefixes:
     if longest == 0:
         return Prefixes((), mask)
     sources, source = _sources(wanted)
-    layers = _read(view, sources)
+    with frozen(view.model):
+        layers = _read(view, sources)
     lengths = torch.tensor([len(row) for row in wanted])
     columns = torch.arange(longest) - (longest - lengths)[:, None]
     if source == list(range(len(sources))) and bool((lengths == longest).all()):

@@ -40,7 +40,10 @@ MIXES_POSITIONS = frozenset(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValueProjection:
-    """One layer's value projection: `weight` holds W `[d_model, d_ff]`, or Wᵀ where `transposed`."""
+    """One layer's value projection: `weight` holds W `[d_model, d_ff]`, or Wᵀ where `transposed`.
+
+    `key_maps` are the linear maps from d_model that make its key: to d_ff, or to 2 · d_ff with the gate in front.
+    """
 
     layer: int
     name: str
@@ -49,6 +52,7 @@ class ValueProjection:
     d_ff: int
     transposed: bool
     gated: bool
+    key_maps: tuple[nn.Module, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +169,10 @@ def _value_projection(layer: int, path: str, block: nn.Module, width: int, wante
     made = [(other.d_in, other.d_out) for other in maps if other.module is not chosen.module]
     gated = (d_model, 2 * d_ff) in made or made.count((d_model, d_ff)) > 1
     transposed = isinstance(chosen.module, Conv1D)
-    return ValueProjection(layer, f"{path}.{chosen.name}", chosen.module, d_model, d_ff, transposed, gated)
+    key_maps = tuple(
+        other.module for other in maps if (other.d_in, other.d_out) in ((d_model, d_ff), (d_model, 2 * d_ff))
+    )
+    return ValueProjection(layer, f"{path}.{chosen.name}", chosen.module, d_model, d_ff, transposed, gated, key_maps)
 
 
 def _named(path: str, block: nn.Module, width: int, wanted: str) -> _LinearMap:

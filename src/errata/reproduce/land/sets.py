@@ -12,6 +12,7 @@ from errata.datasets.pararel import PhrasedFact
 from errata.detectors import fact_code, land
 from errata.detectors.strengths import Strengths
 from errata.detectors.trained import Trained
+from errata.localizers._shuffle import order_of
 from errata.localizers.kn_refined import refine
 
 BASELINE, REFINED, LAND, CODE = "knowledge_neurons", "kn_refined", "land", "fact_code"
@@ -92,5 +93,4 @@ def shuffled(
 ) -> Bool[Tensor, "phrasings neurons"]:
     """As many neurons in each layer, elsewhere at random."""
     by_layer = sets.view(len(sets), layers, -1)
-    places = torch.rand(by_layer.shape, generator=generator).argsort(-1)
-    return by_layer.gather(-1, places).flatten(1)
+    return by_layer.gather(-1, order_of(by_layer.shape, generator)).flatten(1)
