@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, final
+from typing import final
 
 import torch
 from torch import Tensor
@@ -65,8 +65,8 @@ class Ensemble(Editor):
     """
 
     localizer: Localizer = field(default_factory=lambda: localizer("ensemble"))
-    preset: Literal["paper", "robust"] = "paper"
-    batch: Literal["sum", "union"] = "sum"
+    preset: str = "paper"
+    batch: str = "sum"
     alpha: float = 1.0
     lr: float = 0.1
     steps: int = 50

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import final
 
 from errata.editors._gradient import Columns, Descent, added, batches, below, descend, measured
 from errata.editors._linear import checked_layers
@@ -47,7 +47,7 @@ class FtL(Editor):
     steps: int = 25
     bound: float = 5e-4
     stop: float = 0.01
-    places: Literal["prompt", "target"] = "prompt"
+    places: str = "prompt"
     together: int = 64
 
     def __post_init__(self) -> None:
