@@ -8,6 +8,7 @@ from errata.methods import Localizer
 from errata.neurons import Attribution, NeuronSet
 
 CHOSEN = ((0, 3), (0, 40), (1, 7), (2, 0), (2, 63))
+MANY = tuple((layer, index) for layer in range(3) for index in range(0, 64, 2))
 
 
 @dataclass(frozen=True)

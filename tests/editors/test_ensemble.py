@@ -8,7 +8,7 @@ from errata.editors._questions import with_other_subjects
 from errata.errors import EditError, InputError
 from errata.model.scoring import target_log_probs
 from errata.model.tokens import encode_fact
-from tests.editors.fixed import CHOSEN, Fixed
+from tests.editors.fixed import CHOSEN, MANY, Fixed
 from tests.tiny import ARCHITECTURES, tiny
 
 FACTS = [
@@ -118,15 +118,17 @@ def test_presets_are_what_the_settings_say():
 
 
 def test_it_stops_where_every_target_is_said_surely():
+    """At 0.7: a random model's final norm lets no weights bring these targets above 0.8."""
     view = tiny("llama")
-    found = made(steps=200, stop=0.9).edit(view, FACTS).measured
+    many = {"localizer": Fixed((MANY,)), "lr": 0.2}
+    found = made(**many, steps=200, stop=0.7).edit(view, FACTS).measured
     assert 0 < found["steps"] < 200
-    assert min(found["probability"]) >= 0.9
+    assert min(found["probability"]) >= 0.7
     assert found["greedy"] == [1.0, 1.0]
     rows = [encode_fact(view.tokenizer, fact, fact.target) for fact in FACTS]
-    short = made(steps=found["steps"] - 1, stop=1.0).edit(view, FACTS)
+    short = made(**many, steps=found["steps"] - 1, stop=1.0).edit(view, FACTS)
     with view.applied(short.deltas):
-        assert min(float(p.min().exp()) for p in target_log_probs(view, rows)) < 0.9
+        assert min(float(p.min().exp()) for p in target_log_probs(view, rows)) < 0.7
 
 
 def test_the_ensemble_of_several_facts():

@@ -8,7 +8,7 @@ from errata.editors.fine import Contributions
 from errata.errors import EditError, InputError
 from errata.model.hooks import capture_inputs
 from errata.model.tokens import encode_fact
-from tests.editors.fixed import CHOSEN, Fixed
+from tests.editors.fixed import CHOSEN, MANY, Fixed
 from tests.tiny import ARCHITECTURES, tiny
 
 FACTS = [
@@ -94,9 +94,10 @@ def test_every_term_lowers_what_it_weighs():
 
 
 def test_it_stops_where_every_target_is_said_surely():
-    found = editor("fine", localizer=Fixed(), repetition=0.0, lr=0.1, steps=300).edit(tiny("llama"), FACTS).measured
+    chosen = editor("fine", localizer=Fixed((MANY,)), repetition=0.0, norm=0.0, lr=0.02, steps=300, stop=0.7)
+    found = chosen.edit(tiny("llama"), FACTS).measured
     assert 0 < found["steps"] < 300
-    assert min(found["probability"]) >= 0.9
+    assert min(found["probability"]) >= 0.7
 
 
 def test_a_localizer_that_finds_nothing_is_refused():
