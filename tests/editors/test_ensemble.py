@@ -63,7 +63,7 @@ def test_the_preset_robust_reaches_every_architecture(architecture):
     before, without = view.weights_sha256(), [float(p.mean()) for p in target_log_probs(view, rows)]
     edit = made(preset="robust", others=3).edit(view, FACTS)
     assert view.weights_sha256() == before
-    assert neurons_of(edit) == set(CHOSEN)
+    assert (0, 3) in neurons_of(edit) <= set(CHOSEN)  # a neuron behind a ReLU may be silent, and stay
     with view.applied(edit.deltas):
         assert sum(float(p.mean()) for p in target_log_probs(view, rows)) > sum(without)
     assert edit.measured["neurons"] == 5
@@ -157,5 +157,9 @@ def test_bad_settings_are_refused():
         made(localizer=Fixed(((),))).edit(view, FACTS)
     with pytest.raises(InputError, match="choose one of paper, robust"):
         made(preset="bold")
+    with pytest.raises(InputError, match="keep has no weight"):
+        made(keep=("Dante is a",)).edit(view, FACTS)
+    with pytest.raises(InputError, match="prompt to keep is empty"):
+        made(preset="robust", keep=("",)).edit(view, FACTS)
     with pytest.raises(InputError, match="choose sum or union"):
         made(batch="mean")

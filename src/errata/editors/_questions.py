@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from errata.associative.sampling import sample_tokens
+from errata.errors import InputError
 from errata.facts import Fact
 from errata.methods import require_targets
 from errata.model.tokens import encode, encode_fact
@@ -62,8 +63,13 @@ def repetitions(learned: Sequence[Question], weight: float) -> list[Question]:
 
 
 def kept(view: ModelView, prompts: Sequence[str], weight: float) -> list[Question]:
-    """The next token of every prompt stays as it is; their weights are a mean over all of them."""
+    """The next token of every prompt stays as it is; their weights are a mean over all of them.
+
+    Raises InputError for an empty prompt.
+    """
     rows = dict.fromkeys(encode(view.tokenizer, prompt).ids for prompt in prompts)
+    if not all(rows):
+        raise InputError("A prompt to keep is empty: give the text that the model continues.")
     return [Question("keep", ids, (len(ids) - 1,), weight=weight / len(rows)) for ids in rows]
 
 

@@ -40,7 +40,7 @@ from errata.model.view import ModelView
 from errata.neurons import Attribution, NeuronSet
 
 # What a preset gives a setting that is None: kl_neighbours, kl_essence, weight_norm.
-PRESETS = {"paper": (0.0, 0.0, 0.0), "robust": (1.0, 0.1, 1e-2)}
+PRESETS = {"paper": (0.0, 0.0, 0.0), "robust": (5.0, 0.1, 1e-2)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Ensemble(Editor):
     preset: str = "paper"
     batch: str = "sum"
     alpha: float = 1.0
-    lr: float = 0.1
+    lr: float = 0.05
     steps: int = 50
     stop: float = 0.9
     kl_neighbours: float | None = None
@@ -90,10 +90,13 @@ class Ensemble(Editor):
     def settled(self, view: ModelView) -> Ensemble:
         """With the preset's weights, and its contexts for this model."""
         neighbours, kin, norm = PRESETS[self.preset]
+        neighbours = neighbours if self.kl_neighbours is None else self.kl_neighbours
+        if self.keep and not neighbours:
+            raise InputError("keep has no weight here: choose the preset robust, or give kl_neighbours a weight.")
         lengths = preset(view).contexts if self.preset == "robust" else ()
         return replace(
             self,
-            kl_neighbours=neighbours if self.kl_neighbours is None else self.kl_neighbours,
+            kl_neighbours=neighbours,
             kl_essence=kin if self.kl_essence is None else self.kl_essence,
             weight_norm=norm if self.weight_norm is None else self.weight_norm,
             context_lengths=lengths if self.context_lengths is None else tuple(self.context_lengths),
@@ -102,8 +105,8 @@ class Ensemble(Editor):
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         require_targets(facts)
-        chosen = self._ensemble(self.localizer.attribute(view, facts))
         own = self.settled(view)
+        chosen = self._ensemble(self.localizer.attribute(view, facts))
         with frozen(view.model):
             layers = [layer for layer in range(view.n_layers) if chosen.in_layer(layer)]
             scale = self.alpha / len(chosen) ** 0.5

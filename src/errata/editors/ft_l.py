@@ -69,7 +69,6 @@ class FtL(Editor):
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         layers, wanted = self.edited_layers(view), targets(view, facts)
-        asked = [at_the_prompts_end(question) for question in wanted] if self.places == "prompt" else wanted
         with frozen(view.model):
             changes = [Columns.of(view, layer) for layer in layers]
 
@@ -78,8 +77,9 @@ class FtL(Editor):
                     change.free.clamp_(-self.bound, self.bound)
 
             descent = Descent([change.free for change in changes], self.lr, bound=clip)
-            learnt = batches(view, asked, layers[0], self.together)
             whole = batches(view, wanted, layers[0], self.together)
+            ended = [at_the_prompts_end(question) for question in wanted]
+            learnt = whole if self.places == "target" else batches(view, ended, layers[0], self.together)
             with added(view, changes):
                 _, steps = descend(descent, learnt, self.steps, below(self.stop))
                 answers = descent.read(whole)
