@@ -9,13 +9,14 @@
 E = {(l, i)} is what the localizer finds; ΔW begins at zero and moves by Adam. In every step all layers of E get their
 gradients from one loss, so that they adapt to each other [P]. p₀ is the model before this edit.
 
-Source: Li et al. 2024 (KNE), arXiv 2412.20637. No code is public, and the paper's text was not at hand for all of it.
-[P]: the paper says so. [S]: two independent summaries agree. [D]: ours, and so is every setting's value.
+Source: Li et al. 2024 (KNE), arXiv 2412.20637, for which there is no public code. [P]: the paper says so. [S]: two
+independent summaries of it agree. [D]: ours, and so is every setting's value.
 
 Departures and choices, all [D]: the parameters of a neuron are its value vector; its key rows (gate, up) are not
 edited, because a delta is of a value projection. A batch of facts is one optimisation; its ensemble are the neurons
 with the largest summed scores, as many as the facts' own sets have on average. The preset `paper` is the first line of
-L alone; `robust` adds the others and sampled contexts. The other subjects are sampled from the model itself.
+L alone; `robust` adds the others and sampled contexts. The other subjects are those that the model itself writes in
+the facts' templates: no data set is asked.
 """
 
 from __future__ import annotations

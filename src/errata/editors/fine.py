@@ -9,9 +9,9 @@
       + repetition · −log(1 − p(y_1 | x, y))                     the target is not said a second time
       + norm · mean over neurons of ‖z_{l,i}‖ / ‖W_l[:, i]‖
 
-Source: Pan et al. 2025 (FiNE, Precise Localization of Memories), arXiv 2503.01090, from a summary of its equations:
-the score, five neurons a position, the last three layers left out, the four terms with weights 1, 1, 10 and 0.1, Adam
-at 1e-3 to 5e-3, 50 epochs at most, the stop at 0.9.
+Source: Pan et al. 2025 (FiNE, Precise Localization of Memories), arXiv 2503.01090: the score, five neurons a position,
+the last three layers left out, the terms and their weights 1, 1, 10 and 0.1, Adam at 1e-3 to 5e-3, 50 epochs at most,
+the stop at 0.9.
 
 Departures and choices, all ours: the maximum runs over a target's tokens; the repetition is that of its first token
 directly behind it; the norm is relative to the value vector's; of a model with fewer than six layers half are left out.
