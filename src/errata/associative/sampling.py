@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -14,12 +15,15 @@ from errata.model.view import ModelView
 
 
 @torch.no_grad()
-def sample_tokens(view: ModelView, count: int, length: int, seed: int) -> Int[Tensor, "count length"]:
+def sample_tokens(
+    view: ModelView, count: int, length: int, seed: int, start: Sequence[int] = ()
+) -> Int[Tensor, "count length"]:
     """Sample `count` texts of `length` tokens at temperature 1.
 
-    Each starts with the tokenizer's beginning-of-sequence token, or, where there is none, with a random token.
+    Each goes on from the tokens `start`; by default from the tokenizer's beginning-of-sequence token, or, where there
+    is none, from a random token.
     """
-    start = list(encode(view.tokenizer, "").ids)
+    start = list(start) or list(encode(view.tokenizer, "").ids)
     generator = torch.Generator().manual_seed(seed)
     if start:
         first = torch.tensor(start).repeat(count, 1)
@@ -51,3 +55,12 @@ def sample_contexts(view: ModelView, lengths: tuple[int, ...], seed: int) -> lis
             text = " ".join(str(view.tokenizer.decode(row[1:], skip_special_tokens=True)).split())
             prefixes.append(f"{text}. " if text else "")
     return prefixes
+
+
+def contexts_of(view: ModelView, lengths: tuple[int, ...], seed: int) -> list[str]:
+    """`sample_contexts` of the unedited model, sampled once a model."""
+    key = ("contexts", lengths, seed)
+    if key not in view.memo:
+        with view.unedited():
+            view.memo[key] = sample_contexts(view, lengths, seed)
+    return cast(list[str], view.memo[key])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from errata.associative.covariance import CovarianceSettings, covariances
 from errata.associative.guard import Guard
-from errata.associative.sampling import sample_contexts
+from errata.associative.sampling import contexts_of
 from errata.associative.solve import Weighting, by_covariance, by_identity
 from errata.associative.spread import spread
 from errata.associative.values import ValueSettings, optimise_values
@@ -68,12 +68,7 @@ class LinearEditor(Editor, ABC):
 
     def contexts(self, view: ModelView) -> list[str]:
         """The bare context and the sampled ones, sampled once a model."""
-        lengths = self.context_tokens(view)
-        key = ("contexts", lengths, self.seed)
-        if key not in view.memo:
-            with view.unedited():
-                view.memo[key] = sample_contexts(view, lengths, self.seed)
-        return cast(list[str], view.memo[key])
+        return contexts_of(view, self.context_tokens(view), self.seed)
 
     def weighting(self, view: ModelView, layer: int, weight: float = 1.0) -> Weighting:
         """A⁻¹ of weight · C, or of weight · I without covariance."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -31,6 +31,7 @@ from errata.errors import EditError, InputError
 from errata.facts import Fact
 from errata.history import History
 from errata.methods import Computed, Editor, Localizer, localizer, require_targets
+from errata.model.head import answer_directions
 from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
 from errata.neurons import Neuron
@@ -82,12 +83,7 @@ class NeuronValues(Editor):
 
     def _direction(self, view: ModelView, fact: Fact) -> Float[Tensor, " d_model"]:
         """−λ₁ t + λ₂ t′, of unit embeddings where the scale is the value's norm."""
-        embedding = cast(Any, view.model.get_output_embeddings()).weight.detach().float().cpu()
-        if embedding.shape[1] != view.d_model:
-            raise InputError(
-                f"The output embedding has width {embedding.shape[1]}, the residual stream {view.d_model}: "
-                "this model's answers are no directions of its value vectors."
-            )
+        embedding = answer_directions(view).float().cpu()
         old = encode_fact(view.tokenizer, fact, fact.answer or "").target
         new = encode_fact(view.tokenizer, fact, fact.target or "").target
         differ = next((pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]), None)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
+from errata.errors import InputError
 from errata.model.scoring import Objective
 from errata.model.view import ModelView
 
@@ -29,6 +30,20 @@ def decoder_of(view: ModelView) -> nn.Module:
 def vocabulary_size(view: ModelView) -> int:
     """Number of rows of the embedding."""
     return int(cast(Any, view.model.get_input_embeddings()).weight.shape[0])
+
+
+def answer_directions(view: ModelView) -> Float[Tensor, "vocabulary d_model"]:
+    """The output embedding: row t is the direction of the residual stream that scores token t.
+
+    Raises InputError where its width is not the residual stream's.
+    """
+    embedding = cast(Any, view.model.get_output_embeddings()).weight.detach()
+    if embedding.shape[1] != view.d_model:
+        raise InputError(
+            f"The output embedding has width {embedding.shape[1]}, the residual stream {view.d_model}: "
+            "this model's answers are no directions of its value vectors."
+        )
+    return embedding
 
 
 @contextmanager

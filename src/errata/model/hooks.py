@@ -50,6 +50,21 @@ def change_output(module: nn.Module, change: Change) -> Generator[None, None, No
 
 
 @contextmanager
+def add_to_output(module: nn.Module, addend: Change) -> Generator[None, None, None]:
+    """Add addend(x) to the module's main output, x its first positional input."""
+
+    def hook(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        main = first_tensor(output)
+        return with_first(output, main + addend(inputs[0]).to(main.dtype))
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def capture_inputs(modules: Sequence[nn.Module]) -> Generator[dict[int, Tensor], None, None]:
     """Collect each module's first input, by its place in `modules`."""
     seen: dict[int, Tensor] = {}

@@ -90,6 +90,8 @@ class Tail:
 def tail(view: ModelView, rows: Sequence[Sequence[int]], at: Sequence[int], block: int) -> Tail:
     """The rows from position `at` of each and from block `block` on, as the model now is."""
     whole = _whole(view, rows, at, block)
+    if block == 0 and not any(at):  # nothing lies before
+        return whole
     known = ("tail", block)
     with torch.no_grad(), frozen(view.model):
         if view.memo.get(known) is False:
