@@ -25,7 +25,10 @@ def o_edit(
     ] = "pocket-gelu",
     data: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="counterfact or zsre, with its FILE; by default an embedded model's facts."),
+        typer.Option(
+            metavar="NAME",
+            help="counterfact or zsre, with its FILE, or pocket-gelu; by default an embedded model's facts.",
+        ),
     ] = None,
     text: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Held-out text for the perplexity; without it there is none.")

@@ -15,6 +15,7 @@ from errata.model.pocket.muon import Muon, orthogonalise
 from errata.model.pocket.rows import IGNORE, Recipe, batches, collate, pairs_of, rows_of
 from errata.model.pocket.train import fact_loss, learning_rate, train
 from errata.model.structure import find
+from errata.model.view import ModelView
 
 OBJECTS = ["French", "English", "Dutch", "Latin", "Greek", "Irish"]
 PAIRS = {"P103": [[f"Person {chr(65 + i)}{chr(97 + i)}", OBJECTS[i % 6]] for i in range(24)]}
@@ -94,6 +95,14 @@ def test_interchange_puts_the_source_state_into_the_base_row(kind):
     )
     assert alone[0] == pytest.approx(float(expected.detach()), abs=1e-5)
     assert state.keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize("kind", ["gelu", "swiglu"])
+def test_a_wider_model_has_more_neurons_and_nothing_else(kind):
+    _, tokenizer = corpus(kind)
+    shapes = [ModelView(build_model(kind, tokenizer, d_ff), tokenizer) for d_ff in (None, 96)]
+    assert [view.d_ff for view in shapes] == [{"gelu": 1024, "swiglu": 768}[kind], 96]
+    assert shapes[0].d_model == shapes[1].d_model and shapes[0].n_layers == shapes[1].n_layers
 
 
 def test_orthogonalise_brings_singular_values_near_one():

@@ -173,3 +173,10 @@ def test_the_command_renders_what_is_there(tmp_path: Path, capsys: pytest.Captur
 def test_several_processes_measure_the_same(result: dict[str, Any], tmp_path: Path) -> None:
     again = reproduce(source("pocket-gelu", None, ()), FEW, tmp_path, "errata reproduce o-edit", 2, silent=True)
     assert again["sequences"] == result["sequences"] and again["units"] == result["units"]
+
+
+def test_a_model_of_another_width_has_an_embedded_models_facts() -> None:
+    own, others = source("pocket-gelu", None, ()), source("some/folder", "pocket-gelu", ())
+    assert own.battery(0, 3, 2) == others.battery(0, 3, 2)
+    with pytest.raises(InputError, match="no facts of its own"):
+        source("some/folder", None, ())

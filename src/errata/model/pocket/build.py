@@ -70,17 +70,18 @@ def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrai
     )
 
 
-def build_model(kind: str, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """Build the untrained model, float32."""
+def build_model(kind: str, tokenizer: PreTrainedTokenizerFast, d_ff: int | None = None) -> PreTrainedModel:
+    """Build the untrained model, float32, with the neurons of the kind's shape or with `d_ff` of them."""
+    shape: dict[str, Any] = dict(SHAPES[kind])
+    if d_ff is not None:
+        shape["n_inner" if kind == "gelu" else "intermediate_size"] = d_ff
     ends: dict[str, Any] = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     ends |= {"pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
     if kind == "gelu":
         return GPT2LMHeadModel(
-            GPT2Config(n_positions=CONTEXT, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **SHAPES[kind], **ends)
+            GPT2Config(n_positions=CONTEXT, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, **shape, **ends)
         )
-    return LlamaForCausalLM(
-        LlamaConfig(max_position_embeddings=CONTEXT, tie_word_embeddings=True, **SHAPES[kind], **ends)
-    )
+    return LlamaForCausalLM(LlamaConfig(max_position_embeddings=CONTEXT, tie_word_embeddings=True, **shape, **ends))
 
 
 def save_pocket(

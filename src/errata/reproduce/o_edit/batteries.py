@@ -21,6 +21,7 @@ from errata.facts import Case, Probe
 from errata.sequences import Battery, pocket_battery
 
 POCKET = "pocket-"
+EMBEDDED = ("pocket-gelu", "pocket-swiglu")
 TUNED = {"count": 40, "seed": 1}
 READERS = {"counterfact": counterfact.read, "zsre": zsre.read}
 
@@ -55,16 +56,16 @@ class Source:
 
 
 def source(model: str, data: str | None, files: Sequence[str | Path], text: str | Path | None = None) -> Source:
-    """The facts for a model: its own for an embedded model, else those of a data set's files.
+    """The facts for a model: an embedded model's own, or by name another's, or those of a data set's files.
 
     `text` is a file of which perplexity is taken. Raises InputError for a model without facts of its own and for a data
     set there is not.
     """
     held_out = () if text is None else (records.text(Path(text)),)
-    if data is None:
-        if not model.startswith(POCKET):
-            raise InputError(f"{model} has no facts of its own: give --data counterfact or zsre, and its file.")
-        return Source(model, text=held_out)
+    if data is None and not model.startswith(POCKET):
+        raise InputError(f"{model} has no facts of its own: give --data counterfact or zsre, and its file.")
+    if data is None or data in EMBEDDED:
+        return Source(data or model, text=held_out)
     if data not in READERS:
         raise InputError(f"There is no data set {data!r} for sequences of edits: choose {' or '.join(READERS)}.")
     if not files:
