@@ -45,6 +45,7 @@ def test_every_checkpoint_is_a_row(result: dict[str, Any]) -> None:
     last = result["sequences"]["1"]["rome"][-1]
     assert all(0 <= last[name]["mean"] <= 1 for name in ("efficacy", "after_efficacy", "specificity", "known"))
     assert last["relative"]["mean"] > 0 and last["space"]["mean"] > 0
+    assert result["width"] == {"d_model": 256, "d_ff": 1024}
     assert result["units"] == {"planned": 3, "measured": 3, "missing": [], "failed": []}
     assert result["arms"]["rome"]["values"]["steps"] == 2 and result["arms"]["rome"]["layer"] == 1
     assert json.loads(json.dumps(result, allow_nan=False)) == result

@@ -35,6 +35,12 @@ def _measurement(result: Result) -> str:
         f"A number is {over if len(seeds) > 1 else 'that of a single seed, without an interval'}, unless it says "
         "otherwise.",
     ]
+    width = result.get("width")
+    if width:
+        sentences.append(
+            f"A value projection has d_ff = {width['d_ff']} keys' directions and d_model = {width['d_model']} values': "
+            "a sequence that comes near these numbers has to disturb what is there, by whatever method."
+        )
     skipped = ", ".join(f"{count} with {reason}" for reason, count in data["skipped"].items())
     if skipped:
         sentences.append(f"Of the data set's records were left out: {skipped}.")

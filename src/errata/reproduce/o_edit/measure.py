@@ -26,7 +26,7 @@ def measure(view: ModelView, plan: Plan, unit: Unit, battery: Battery) -> dict[s
     began = time.monotonic()
     found = _single(view, editor, own) if unit.kind == SINGLE else _sequence(view, editor, own, plan, unit)
     settled = json.loads(json.dumps({"editor": editor.name, **settings_of(editor.settled(view))}))
-    head = {"unit": unit.name, "editor": settled, "edits": unit.edits}
+    head = {"unit": unit.name, "editor": settled, "edits": unit.edits, "d_model": view.d_model, "d_ff": view.d_ff}
     return {**head, **found, "seconds": round(time.monotonic() - began, 3)}
 
 

@@ -49,6 +49,12 @@ def editors_of(plan: Plan, units: Sequence[Done]) -> dict[str, dict[str, Any]]:
     return {one.name: measured.get(one.name, one.resolved(plan.seeds[0])) for one in plan.arms}
 
 
+def width_of(units: Sequence[Done]) -> dict[str, int] | None:
+    """d_model and d_ff of the model, as the first unit that tells them has found them."""
+    found = [done.found for done in units if done.found is not None and "d_ff" in done.found]
+    return {name: found[0][name] for name in ("d_model", "d_ff")} if found else None
+
+
 def single_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
     """The single edits, arm by arm, with their targets; an arm that was not measured is left out."""
     arms = {done.unit.arm.name: done.found for done in units if done.unit.kind == SINGLE and done.found is not None}

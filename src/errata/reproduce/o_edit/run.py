@@ -27,7 +27,7 @@ from errata.model.view import ModelView
 from errata.reproduce.o_edit.batteries import Source, digest
 from errata.reproduce.o_edit.measure import measure
 from errata.reproduce.o_edit.plan import Plan, Unit
-from errata.reproduce.o_edit.result import editors_of, result_of, single_of
+from errata.reproduce.o_edit.result import editors_of, result_of, single_of, width_of
 from errata.reproduce.o_edit.rows import Done
 from errata.sequences import Battery
 
@@ -56,6 +56,7 @@ def reproduce(
         "method": "reconstruction of O-Edit",
         "model": plan.model,
         "weights": weights,
+        "width": width_of(units),
         "data": source.described,
         "versions": versions(),
         "seeds": list(plan.seeds),
