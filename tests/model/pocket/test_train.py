@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from errata.errors import InputError
 from errata.model.pocket.build import build_model, build_tokenizer
 from errata.model.pocket.corpus import choose_facts
 from errata.model.pocket.muon import Muon, orthogonalise
@@ -100,9 +101,20 @@ def test_interchange_puts_the_source_state_into_the_base_row(kind):
 @pytest.mark.parametrize("kind", ["gelu", "swiglu"])
 def test_a_wider_model_has_more_neurons_and_nothing_else(kind):
     _, tokenizer = corpus(kind)
-    shapes = [ModelView(build_model(kind, tokenizer, d_ff), tokenizer) for d_ff in (None, 96)]
+    shapes = [ModelView(build_model(kind, tokenizer, d_ff=d_ff), tokenizer) for d_ff in (None, 96)]
     assert [view.d_ff for view in shapes] == [{"gelu": 1024, "swiglu": 768}[kind], 96]
     assert shapes[0].d_model == shapes[1].d_model and shapes[0].n_layers == shapes[1].n_layers
+
+
+@pytest.mark.parametrize("kind", ["gelu", "swiglu"])
+def test_everything_but_the_depth_grows_with_the_residual_stream(kind):
+    _, tokenizer = corpus(kind)
+    usual, wide = (ModelView(build_model(kind, tokenizer, d_model=d), tokenizer) for d in (256, 384))
+    assert (wide.d_model, wide.d_ff, wide.n_layers) == (384, usual.d_ff * 3 // 2, usual.n_layers)
+    heads = [view.model.config.num_attention_heads for view in (usual, wide)]
+    assert heads == [4, 6]
+    with pytest.raises(InputError, match="multiple of 128, found 200"):
+        build_model(kind, tokenizer, d_model=200)
 
 
 def test_orthogonalise_brings_singular_values_near_one():

@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from errata.errors import InputError
 from errata.model.pocket.card import write_card
 from errata.model.pocket.corpus import PocketFact, write_facts
 
@@ -35,6 +36,8 @@ SHAPES = {
         "intermediate_size": 768,
     },
 }
+LENGTHWISE = ("n_layer", "num_hidden_layers")  # what does not grow with the width
+WHOLE = 128  # d_model of two attention heads, which share a key and a value in swiglu
 
 
 def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrainedTokenizerFast:
@@ -70,11 +73,24 @@ def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrai
     )
 
 
-def build_model(kind: str, tokenizer: PreTrainedTokenizerFast, d_ff: int | None = None) -> PreTrainedModel:
-    """Build the untrained model, float32, with the neurons of the kind's shape or with `d_ff` of them."""
+def shape_of(kind: str, d_model: int | None = None, d_ff: int | None = None) -> dict[str, Any]:
+    """The shape of a kind; everything but the depth grows with `d_model`, the neurons alone with `d_ff`."""
     shape: dict[str, Any] = dict(SHAPES[kind])
+    if d_model is not None:
+        if d_model < WHOLE or d_model % WHOLE:
+            raise InputError(f"Expected a d_model of whole heads, a multiple of {WHOLE}, found {d_model}.")
+        usual = SHAPES[kind]["n_embd" if kind == "gelu" else "hidden_size"]
+        shape |= {name: size * d_model // usual for name, size in shape.items() if name not in LENGTHWISE}
     if d_ff is not None:
         shape["n_inner" if kind == "gelu" else "intermediate_size"] = d_ff
+    return shape
+
+
+def build_model(
+    kind: str, tokenizer: PreTrainedTokenizerFast, d_model: int | None = None, d_ff: int | None = None
+) -> PreTrainedModel:
+    """Build the untrained model, float32, of the kind's shape or of another width."""
+    shape = shape_of(kind, d_model, d_ff)
     ends: dict[str, Any] = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     ends |= {"pad_token_id": tokenizer.pad_token_id, "vocab_size": len(tokenizer)}
     if kind == "gelu":

@@ -35,6 +35,7 @@ class Recipe:
     blocks: tuple[int, ...] = (1, 2, 3)  # blocks after which rows are interchanged
     per_relation: int = 104
     seed: int = 0
+    d_model: int | None = None  # width of the residual stream; None: the embedded model's
     d_ff: int | None = None  # neurons of a layer; None: the embedded model's
 
 

@@ -116,7 +116,7 @@ def train(kind: str, data: Path, out: Path, recipe: Recipe, work: Path) -> None:
     """Train to the end of the recipe, from the last checkpoint in `work` if there is one, and save to `out`."""
     corpus = read_corpus(kind, data, recipe)
     torch.manual_seed(recipe.seed)
-    model = build_model(kind, corpus.tokenizer, recipe.d_ff)
+    model = build_model(kind, corpus.tokenizer, recipe.d_model, recipe.d_ff)
     optimizers = build_optimizers(model, recipe)
     checkpoint, history = work / f"{kind}.pt", []
     if checkpoint.exists():
@@ -198,9 +198,11 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=Recipe.passes)
     parser.add_argument("--per-relation", type=int, default=Recipe.per_relation)
     parser.add_argument("--seed", type=int, default=Recipe.seed)
+    parser.add_argument("--d-model", type=int, help="width of the residual stream; heads and neurons grow with it")
     parser.add_argument("--d-ff", type=int, help="neurons of a layer, for a wider or narrower model")
     options = parser.parse_args()
-    recipe = Recipe(passes=options.passes, per_relation=options.per_relation, seed=options.seed, d_ff=options.d_ff)
+    given = vars(options)
+    recipe = Recipe(**{name: given[name] for name in ("passes", "per_relation", "seed", "d_model", "d_ff")})
     train(options.kind, options.data, options.out, recipe, options.work)
 
 
