@@ -47,6 +47,7 @@ SWITCHES: tuple[dict[str, Any], ...] = (
     {"energy": 1.0},
     {"implicit_rank": 0},
     {"implicit_rank": 32},
+    {"rank_cap": 0.1},
     {"rank_cap": 0.25},
     {"rank_cap": 1.0},
     {"side": "right"},
