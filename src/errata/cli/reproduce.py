@@ -6,6 +6,7 @@ import typer
 
 from errata.cli.reproduce_land import land
 from errata.cli.reproduce_o_edit import o_edit
+from errata.cli.reproduce_widths import widths
 
 
 def group() -> typer.Typer:
@@ -14,6 +15,7 @@ def group() -> typer.Typer:
     app.callback()(_start)
     app.command("land")(land)
     app.command("o-edit")(o_edit)
+    app.command("o-edit-widths")(widths)
     return app
 
 

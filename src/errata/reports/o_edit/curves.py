@@ -53,8 +53,8 @@ def panels(result: Result) -> Figure | None:
     grid = figure.subplots(2, 3, sharex=True)
     for axes, (name, title) in zip(grid.flat, PANELS.items(), strict=True):
         _draw(axes, rows, name)
-        _edits_axis(axes, rows, SMALL_TICKS)
-        _share_axis(axes, bounded=name != "relative")
+        edits_axis(axes, rows, SMALL_TICKS)
+        share_axis(axes, bounded=name != "relative")
         axes.set_title(title)
     for axes in grid[1]:
         axes.set_xlabel("edits, one by one")
@@ -76,8 +76,8 @@ def _pair(rows: Rows, unit: str) -> Figure | None:
         (right, "mean", "all edits so far, asked again"),
     ):
         _draw(axes, rows, name)
-        _edits_axis(axes, rows, TICKS)
-        _share_axis(axes, bounded=True)
+        edits_axis(axes, rows, TICKS)
+        share_axis(axes, bounded=True)
         axes.set_title(title)
         axes.set_xlabel(unit)
     left.set_ylabel("mean of efficacy, generalization, specificity")
@@ -114,7 +114,8 @@ def _look(style: Line) -> dict[str, Any]:
     }
 
 
-def _edits_axis(axes: Axes, rows: Rows, ticks: Sequence[int]) -> None:
+def edits_axis(axes: Axes, rows: Rows, ticks: Sequence[int]) -> None:
+    """Edits on a logarithmic axis, with those ticks that lie in the rows' range, and their last."""
     last = max(row["edits"] for own in rows.values() for row in own)
     first = min(row["edits"] for own in rows.values() for row in own)
     axes.set_xscale("log")
@@ -126,7 +127,8 @@ def _edits_axis(axes: Axes, rows: Rows, ticks: Sequence[int]) -> None:
     axes.set_xlim(first / 1.15, last * 1.15)
 
 
-def _share_axis(axes: Axes, bounded: bool) -> None:
+def share_axis(axes: Axes, bounded: bool) -> None:
+    """Shares in percent, from 0 to 1 where they are bounded."""
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
     if bounded:
         axes.set_ylim(-0.03, 1.03)
