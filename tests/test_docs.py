@@ -91,3 +91,13 @@ def test_the_tables_of_covariances_are_those_of_the_result_file() -> None:
     for name, expected in {"curve": table(result), "costs": costs(result)}.items():
         shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
         assert shown and shown[1] == expected
+
+
+def test_the_tables_of_speed_are_those_of_the_result_file() -> None:
+    from benchmarks import _editing_table as tables
+
+    page = (ROOT / "docs/editors.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/editing-speed.json").read_text(encoding="utf-8"))
+    for name in ("values", "edits", "solve"):
+        shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
+        assert shown and shown[1] == getattr(tables, name)(result)
