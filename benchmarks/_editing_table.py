@@ -32,7 +32,7 @@ def edits(result: dict[str, Any]) -> str:
 def solve(result: dict[str, Any]) -> str:
     """One line a number of neurons: milliseconds of a step's system, and of what is factorised once."""
     facts = list(result["solve"][0]["facts"])
-    heads = ["d_ff", "C's inverse, once", *(f"{count} facts: Woodbury / direct" for count in facts)]
+    heads = ["d_ff", "C's inverse, once", *(f"{count} at once: Woodbury / direct" for count in facts)]
     lines = [f"| {' | '.join(heads)} |", "|" + "--:|" * len(heads)]
     for row in result["solve"]:
         cells = [f"{row['d_ff']:,}", f"{1000 * row['inverse_once']:,.0f}"]
