@@ -37,7 +37,10 @@ def o_edit(
     seeds: Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")] = 3,
     arms: Annotated[
         str | None,
-        typer.Option(metavar="A,B,…", help="Editors, or EDITOR-BASE for one on another; by default all ten."),
+        typer.Option(
+            metavar="A,B,…",
+            help="Editors; EDITOR-BASE for one on another, EDITOR:KEY=VALUE with a setting; by default all ten.",
+        ),
     ] = None,
     batches: Annotated[str, typer.Option(metavar="N,M,…", help="Edits made together in a step.")] = "1,50",
     single: Annotated[int, typer.Option(metavar="N", help="Facts edited each alone; 0 for none.")] = 200,

@@ -60,8 +60,8 @@ _MEASURED: dict[tuple[str, int, int], Preset] = {
     ("mistral", 32, 4096): _published(
         5, tuple(range(4, 9)), 15_000.0, _values(25, 0.5, 1e-3, 4.0), _values(25, 0.5, 1e-3, 4.0)
     ),
-    ("gpt2", 6, 256): _EMBEDDED,
-    ("llama", 6, 256): _EMBEDDED,
+    # The embedded models, and those that their training script makes of other width.
+    **{(kind, 6, d_model): _EMBEDDED for kind in ("gpt2", "llama") for d_model in (128, 256, 384, 512)},
 }
 
 

@@ -4,6 +4,8 @@ import pytest
 
 from errata.editors.rome import Rome
 from errata.errors import InputError
+from errata.methods import editor
+from errata.reports.o_edit.words import label
 from errata.reproduce.o_edit.plan import Arm, Plan, Unit, arm, without_covariance
 
 ROME = Arm("rome", "rome")
@@ -15,8 +17,23 @@ def test_an_arm_is_an_editor_by_name() -> None:
     assert without_covariance("rome").build(0) == Rome(use_covariance=False)
 
 
+def test_an_arm_has_the_settings_behind_its_name() -> None:
+    made = arm("o_edit_plus-memit_aligned:enforce=loss+post:rank_cap=0.1:implicit_rank=null").build(0)
+    assert made == editor("o_edit_plus", base=editor("memit_aligned"), enforce="loss+post", rank_cap=0.1)
+    assert arm("rome:ridge=0.1").resolved(2)["ridge"] == 0.1
+    assert label("o_edit_plus:enforce=loss+post") == "O-Edit+ on ROME, enforce loss+post"
+
+
 @pytest.mark.parametrize(
-    ("name", "message"), [("rom", "no editor 'rom'"), ("rome-neuron_values", "rome stands on no other"), ("", "''")]
+    ("name", "message"),
+    [
+        ("o_edit:enforce=never", "choose one of"),
+        ("rome:ridge", "write KEY=VALUE"),
+        ("rome:depth=2", "depth"),
+        ("rom", "no editor 'rom'"),
+        ("rome-neuron_values", "rome stands on no other"),
+        ("", "''"),
+    ],
 )
 def test_an_arm_that_is_none_is_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

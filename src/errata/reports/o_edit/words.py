@@ -89,8 +89,9 @@ COLUMNS = {
 
 
 def label(arm: str) -> str:
-    """The name a reader sees: `O-Edit+ on MEMIT aligned` for `o_edit_plus-memit_aligned`."""
-    editor, _, base = arm.partition("-")
-    shown = EDITORS.get(editor, editor)
+    """The name a reader sees: `O-Edit+ on MEMIT aligned, rank_cap 0.1` for `o_edit_plus-memit_aligned:rank_cap=0.1`."""
+    called, *settings = arm.split(":")
+    editor, _, base = called.partition("-")
     base = base or BASES.get(editor, "")
-    return f"{shown} on {EDITORS.get(base, base)}" if base else shown
+    shown = EDITORS.get(editor, editor) + (f" on {EDITORS.get(base, base)}" if base else "")
+    return ", ".join([shown, *(setting.replace("=", " ") for setting in settings)])

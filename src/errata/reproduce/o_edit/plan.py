@@ -1,7 +1,8 @@
 """What a reconstruction of O-Edit is measured with: the arms, the sequences, and every setting its numbers depend on.
 
-An arm is an editor with its settings, known by a name: `rome`, or `o_edit_plus-memit_aligned` for one editor on
-another. A unit is one arm in one sequence with one seed: what is measured, written and resumed as a whole.
+An arm is an editor with its settings, known by a name: `rome`, `o_edit_plus-memit_aligned` for one editor on another,
+or `o_edit_plus:enforce=loss+post` for other settings than the defaults. A unit is one arm in one sequence with one seed:
+what is measured, written and resumed as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from errata.registry import names
 
 LENGTHS = (1, 10, 50, 100, 200, 500, 1000)
 WATCHED = (20, 30, 75, 150, 300, 400, 700)
-ON = "-"
+ON, WITH = "-", ":"
 # Editors that stand on another, and on which where an arm's name does not say.
 BASES = {"rect": "memit", "prune": "memit", "delta_edit": "rome", "o_edit": "rome", "o_edit_plus": "rome"}
 ARMS = (
@@ -76,17 +77,24 @@ class Arm:
 
 
 def arm(name: str, **settings: Any) -> Arm:
-    """The arm of a name, `EDITOR` or `EDITOR-BASE`; editors that stand on another have a usual one (BASES)."""
-    chosen, _, base = name.partition(ON)
+    """The arm of a name, `EDITOR` or `EDITOR-BASE`, with `:KEY=VALUE` for each setting that is another.
+
+    Editors that stand on another have a usual one (BASES). Raises InputError for an editor or a setting there is not.
+    """
+    called, *given = name.split(WITH)
+    chosen, _, base = called.partition(ON)
     known = names("errata.editors")
     for one in (chosen, *((base,) if base else ())):
         if one not in known:
             raise InputError(f"There is no editor {one!r} (arm {name!r}): choose among {', '.join(known)}.")
     if base and chosen not in BASES:
         raise InputError(f"The editor {chosen} stands on no other: name it without {ON}{base}.")
+    settings = {**dict(_setting(name, pair) for pair in given), **settings}
     if chosen in BASES:
         settings = {"base": {"name": base or BASES[chosen]}, **settings}
-    return Arm(name, chosen, settings)
+    found = Arm(name, chosen, settings)
+    found.build(0)
+    return found
 
 
 def without_covariance(name: str) -> Arm:
@@ -105,6 +113,17 @@ def switched(change: Mapping[str, Any]) -> Arm:
     settings = {"enforce": "in_loop", **change}
     title = ", ".join(f"{key} {value}" for key, value in change.items())
     return Arm(title, ABLATED, {"base": {"name": "rome"}, **settings})
+
+
+def _setting(name: str, pair: str) -> tuple[str, Any]:
+    """`rank_cap=0.1` as a name and a value: a number, or what JSON says, or else a word."""
+    key, equals, text = pair.partition("=")
+    if not (key and equals and text):
+        raise InputError(f"The setting {pair!r} of the arm {name!r} has no value: write KEY=VALUE behind the colon.")
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text
 
 
 def _build(name: str, settings: Mapping[str, Any], seed: int) -> Editor:
