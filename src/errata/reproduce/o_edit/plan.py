@@ -1,8 +1,8 @@
 """What a reconstruction of O-Edit is measured with: the arms, the sequences, and every setting its numbers depend on.
 
 An arm is an editor with its settings, known by a name: `rome`, `o_edit_plus-memit_aligned` for one editor on another,
-or `o_edit_plus:enforce=loss+post` for other settings than the defaults. A unit is one arm in one sequence with one seed:
-what is measured, written and resumed as a whole.
+or `o_edit_plus:enforce=loss+post` for other settings than the defaults. A unit is one arm in one sequence with one
+seed: what is measured, written and resumed as a whole.
 """
 
 from __future__ import annotations
