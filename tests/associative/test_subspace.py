@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errata.associative.guard import Guard
-from errata.associative.subspace import RunningSum, away, orthonormal
+from errata.associative.subspace import RunningSum, away, orthonormal, thin_svd
 
 
 def random(*shape, seed=0):
@@ -92,3 +92,23 @@ def test_projection_in_the_loop_holds_for_the_facts_that_are_guarded():
     assert torch.equal(guard(in_loop=True).project(delta, facts), torch.tensor([[0.0, 0, 0, 1, 1, 1]] * 3))
     only = guard(in_loop=True, only=torch.tensor([True, False, True])).project(delta[1:], facts[1:])
     assert torch.equal(only, torch.tensor([[1.0] * 6, [0, 0, 0, 1, 1, 1]]))
+
+
+def test_a_matrix_that_lapack_gives_up_on_is_rotated(monkeypatch):
+    """As it happened: 111 orthonormal columns of 256 rows, after some 150 edits under `loss+post`."""
+    matrix = orthonormal(random(12, 5)) @ torch.diag(torch.tensor([3.0, 1.0, 1.0, 1.0, 0.0], dtype=torch.float64))
+    decompose, given = torch.linalg.svd, []
+
+    def gives_up(one, **options):
+        given.append(one)
+        if torch.equal(one, matrix):
+            raise torch.linalg.LinAlgError("The algorithm failed to converge")
+        return decompose(one, **options)
+
+    monkeypatch.setattr(torch.linalg, "svd", gives_up)
+    u, sizes, v = thin_svd(matrix)
+    assert len(given) == 2
+    assert torch.allclose(u * sizes @ v, matrix, atol=1e-12)
+    assert torch.allclose(sizes, torch.tensor([3.0, 1.0, 1.0, 1.0, 0.0], dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(v @ v.T, torch.eye(5, dtype=torch.float64), atol=1e-12)
+    assert orthonormal(matrix).shape == (12, 4)

@@ -46,7 +46,7 @@ class RunningSum:
         core = torch.zeros(old + new_left.shape[1], old + new_right.shape[1]).to(self.left)
         core[:old, :old] = self.sizes.diag()
         core += torch.cat([self.left.T @ a, on_left]) @ torch.cat([self.right.T @ b, on_right]).T
-        u, sizes, v = torch.linalg.svd(core, full_matrices=False)
+        u, sizes, v = thin_svd(core)
         kept = sizes > NOTHING * sizes.max() if len(sizes) else sizes > 0
         return RunningSum(
             torch.cat([self.left, new_left], 1) @ u[:, kept],
@@ -63,12 +63,28 @@ class RunningSum:
         return min(int((share < energy - NOTHING).sum()) + 1, len(self.sizes), floor(cap * len(self.left)))
 
 
+def thin_svd(matrix: Float[Tensor, "rows columns"]) -> tuple[Tensor, Tensor, Tensor]:
+    """U, σ, Vᵀ with at most as many of each as the shorter side.
+
+    LAPACK's divide and conquer now and then gives up on a matrix with many equal singular values, such as one of
+    orthonormal columns. Such a matrix is rotated first, A Q = U diag(σ) (QᵀV)ᵀ, which changes neither U nor σ.
+    """
+    try:
+        return torch.linalg.svd(matrix, full_matrices=False)
+    except torch.linalg.LinAlgError:
+        generator = torch.Generator().manual_seed(0)
+        size = matrix.shape[1]
+        turn = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q.to(matrix)
+        u, sizes, v = torch.linalg.svd(matrix @ turn, full_matrices=False)
+        return u, sizes, v @ turn.T
+
+
 def _outside(basis: Float[Tensor, "d rank"], columns: Float[Tensor, "d m"]) -> tuple[Tensor, Tensor]:
     """Q, R with columns = basis basisᵀ columns + Q R: what the columns have outside of the basis."""
     rest = columns
     for _ in range(2):  # twice is enough for orthogonality to rounding
         rest = rest - basis @ (basis.T @ rest)
-    q, sizes, turn = torch.linalg.svd(rest, full_matrices=False)
+    q, sizes, turn = thin_svd(rest)
     kept = sizes > NOTHING * columns.norm().clamp_min(1e-300)
     kept[max(0, len(basis) - basis.shape[1]) :] = False  # no more directions than there are
     return q[:, kept], sizes[kept, None] * turn[kept]
@@ -78,7 +94,7 @@ def orthonormal(columns: Float[Tensor, "d m"]) -> Float[Tensor, "d rank"]:
     """An orthonormal basis of the columns' span."""
     if columns.shape[1] == 0:
         return columns
-    u, sizes, _ = torch.linalg.svd(columns, full_matrices=False)
+    u, sizes, _ = thin_svd(columns)
     return u[:, sizes > 1e-10 * sizes.max()] if float(sizes.max()) > 0 else u[:, :0]
 
 

@@ -18,13 +18,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from errata.associative.gradient import text_gradient
 from errata.associative.guard import Guard
-from errata.associative.subspace import RunningSum, away, orthonormal
+from errata.associative.subspace import RunningSum, away, orthonormal, thin_svd
 from errata.deltas import Edit
 from errata.editors._linear import LinearEditor
 from errata.errors import InputError
@@ -115,7 +114,7 @@ class OrthogonalEditor(Editor, ABC):
         if key not in view.memo:
             layers = cast(LinearEditor, self.base).edited_layers(view)
             for one, gradient in text_gradient(view, layers, self.gradient_tokens).items():
-                u, sizes, _ = torch.linalg.svd(gradient, full_matrices=False)
+                u, sizes, _ = thin_svd(gradient)
                 view.memo["implicit", one, self.gradient_tokens] = u * sizes
         scaled = cast(Tensor, view.memo[key])[:, :rank]
         return orthonormal(away(past, scaled))
