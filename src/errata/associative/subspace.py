@@ -71,7 +71,7 @@ def thin_svd(matrix: Float[Tensor, "rows columns"]) -> tuple[Tensor, Tensor, Ten
     """
     try:
         return torch.linalg.svd(matrix, full_matrices=False)
-    except torch.linalg.LinAlgError:
+    except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage] (documented, but not in __all__)
         generator = torch.Generator().manual_seed(0)
         size = matrix.shape[1]
         turn = torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q.to(matrix)
