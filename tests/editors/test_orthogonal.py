@@ -76,6 +76,18 @@ def test_projection_in_the_loop_makes_the_one_behind_it_idle():
     assert torch.allclose(guard.left(delta.left), delta.left.double(), atol=1e-6 * float(delta.left.norm()))
 
 
+def test_layers_that_share_a_residual_share_its_space():
+    """U_e is that of [ΔW_total¹ … ΔW_totalᴸ], U_i that of [G¹ … Gᴸ]: what one layer may write, the others may."""
+    view = tiny("llama")
+    chosen = editor("o_edit_plus", base=memit(), energy=1.0, rank_cap=1.0, implicit_rank=4, gradient_tokens=2048)
+    history = History(sequence(view, chosen, FACTS[:3]))
+    first, second = (chosen.guard(view, layer, history) for layer in (0, 1))
+    assert torch.equal(first.basis, second.basis) and first.implicit.shape[1] == 4
+    wide = torch.cat([sum(e.deltas[at].dense().double() for e in history) for at in (0, 1)], dim=1)
+    expected = torch.linalg.svd(wide, full_matrices=False).U[:, : first.history.shape[1]]
+    assert torch.allclose(first.history @ first.history.T, expected @ expected.T, atol=1e-6)
+
+
 def test_the_loss_turns_the_update_away():
     """‖Uᵀδ‖/‖δ‖ is smaller with the loss than without it."""
     view, shares, slow = tiny("llama"), {}, rome(values=ValueSettings(steps=60, lr=0.05, stop=0.0))

@@ -7,8 +7,10 @@
     ΔW_t ← (I − UUᵀ) ΔW_t ,  U = orth[U_e, U_i]                                (enforce: post)
     δ ← (I − UUᵀ) δ after each step, with which the line above changes nothing  (enforce: in_loop)
 
-ΔW_total is the sum of all edits in the weights, one for each edited matrix; the edits themselves are not replayed. For
-MEMIT the residuals R take δ's place in every edited layer.
+ΔW_total is the sum of all edits in the weights; the edits themselves are not replayed. For MEMIT the residuals R take
+δ's place in every edited layer, and all of them are shares of one δ: so the layers' matrices are taken as one wide
+matrix, ΔW_total = [ΔW_total¹ … ΔW_totalᴸ] and G = [G¹ … Gᴸ], and U is the same in all. With a U of its own in each
+layer, what one layer writes inside another's U is lost, and the edit with it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -88,15 +91,17 @@ class OrthogonalEditor(Editor, ABC):
         return Computed(found.deltas, measured, found.state)
 
     def guard(self, view: ModelView, layer: int, history: History) -> Guard:
-        """The subspaces of one layer as the history leaves them."""
-        total = running_sum(view, layer, history)
-        leading = total.leading(self.energy, self.rank_cap)
+        """The subspaces of one layer as the history leaves them; the left ones are those of all edited layers."""
+        layers = cast(LinearEditor, self.base).edited_layers(view)
         on_left, on_right = self.side in ("left", "both"), self.side in ("right", "both")
-        past = total.left[:, : leading if on_left and self.protect != "implicit" else 0]
-        keys = total.right[:, : leading if on_right and self.protect != "implicit" else 0]
+        on_history = self.protect != "implicit"
+        total = wide_sum(view, layers, history)
+        past = total.left[:, : total.leading(self.energy, self.rank_cap) if on_left and on_history else 0]
+        own = running_sum(view, layer, history)
+        keys = own.right[:, : own.leading(self.energy, self.rank_cap) if on_right and on_history else 0]
         return Guard(
             history=past,
-            implicit=self._implicit(view, layer, past, on_left and self.protect != "history"),
+            implicit=self._implicit(view, layers, past, on_left and self.protect != "history"),
             keys=keys,
             weights=(self.lambda_history, self.lambda_implicit) if "loss" in self.enforce else None,
             in_loop=self.enforce == "in_loop",
@@ -104,20 +109,39 @@ class OrthogonalEditor(Editor, ABC):
         )
 
     def _implicit(
-        self, view: ModelView, layer: int, past: Float[Tensor, "d_model k"], wanted: bool
+        self, view: ModelView, layers: Sequence[int], past: Float[Tensor, "d_model k"], wanted: bool
     ) -> Float[Tensor, "d_model q"]:
         """U_i: the left singular vectors of (I − U_e U_eᵀ) G_q."""
         rank = view.d_model // 32 if self.implicit_rank is None else self.implicit_rank
         if not wanted or rank == 0:
             return past[:, :0]
-        key = ("implicit", layer, self.gradient_tokens)
+        key = ("implicit", tuple(layers), self.gradient_tokens)
         if key not in view.memo:
-            layers = cast(LinearEditor, self.base).edited_layers(view)
-            for one, gradient in text_gradient(view, layers, self.gradient_tokens).items():
-                u, sizes, _ = thin_svd(gradient)
-                view.memo["implicit", one, self.gradient_tokens] = u * sizes
+            gradients = text_gradient(view, layers, self.gradient_tokens)
+            u, sizes, _ = thin_svd(torch.cat([gradients[layer] for layer in layers], dim=1))
+            view.memo[key] = u * sizes
         scaled = cast(Tensor, view.memo[key])[:, :rank]
         return orthonormal(away(past, scaled))
+
+
+def wide_sum(view: ModelView, layers: Sequence[int], history: History) -> RunningSum:
+    """[ΔW_total¹ … ΔW_totalᴸ] of the layers, `[d_model, L · d_ff]`."""
+    if len(layers) == 1:
+        return running_sum(view, layers[0], history)
+
+    def step(total: RunningSum, edit: Edit) -> RunningSum:
+        own = [delta for delta in edit.deltas if delta.layer in layers]
+        if not own:
+            return total
+        right = torch.zeros(sum(len(delta.right) for delta in own), len(layers), view.d_ff)
+        row = 0
+        for delta in own:
+            right[row : row + len(delta.right), layers.index(delta.layer)] = delta.right.float().cpu()
+            row += len(delta.right)
+        return total.plus(torch.cat([delta.left for delta in own], dim=1), right.flatten(1))
+
+    start = RunningSum.zero(view.d_model, len(layers) * view.d_ff)
+    return history.fold(("wide sum", tuple(layers)), lambda: start, step)
 
 
 def running_sum(view: ModelView, layer: int, history: History) -> RunningSum:
