@@ -157,6 +157,15 @@ def profile(run: Callable[[], object], smallest: float = 0.01) -> dict[str, Any]
     }
 
 
+def peak_on_card(run: Callable[[], object], device: torch.device) -> int:
+    """The most bytes that `run` held on a CUDA device beyond what was held there before."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    held = torch.cuda.memory_allocated(device)
+    run()
+    return torch.cuda.max_memory_allocated(device) - held
+
+
 def peak_memory(run: Callable[[], object]) -> dict[str, int]:
     """Bytes this process held before `run`, and the most it held during it (Linux with glibc).
 

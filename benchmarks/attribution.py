@@ -28,7 +28,7 @@ from _acceptance import summary
 from _accuracy import integration_errors
 from _attribution_table import tables
 from _cells import PROBABILITY, PUBLISHED, Cell, Rule, Runs, fast_scores, measure, measure_growth, part
-from _machine import count_flops, peak_memory, profile
+from _machine import count_flops, peak_memory, peak_on_card, profile
 from _published import plain_scores
 from _shapes import build, pocket_prompts, random_prompts, random_rows
 
@@ -159,11 +159,7 @@ def gpu_cell(name: str, dtype: torch.dtype, length: int, seed: int) -> list[dict
     for row in rows:
         chosen = part(prompts, row["batch"])
         run = partial(fast_scores, view, chosen, (row["rule"], row["points"]))
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        held = torch.cuda.memory_allocated()
-        run()
-        row["peak_bytes"] = torch.cuda.max_memory_allocated() - held
+        row["peak_bytes"] = peak_on_card(run, view.device)
         row["flops"] = count_flops(run)
         row["rate_share"] = row["flops"] / row["seconds"]["median"] / row["matmul_rate"]
     return rows

@@ -25,13 +25,14 @@ from typing import Any
 
 import torch
 from _loop import one_at_a_time
-from _machine import synchronize
+from _machine import peak_on_card, synchronize
 from _shapes import build
 from torch import Tensor
 
 import errata
 from errata.associative.values import Site, ValueSettings, optimise_values
 from errata.datasets.pocket import cases
+from errata.deltas import Edit
 from errata.editors._presets import preset
 from errata.facts import Fact
 from errata.methods import settings_of, versions
@@ -53,19 +54,25 @@ def contexts_of(facts: list[Fact], count: int) -> list[str]:
     return ["", *(" ".join(fact.text.split()[: 5 + at % 2 * 5]) + ". " for at, fact in enumerate(facts[:count]))]
 
 
-def measured(view: ModelView, work: Callable[[], Any]) -> dict[str, float | None]:
+def measured(view: ModelView, work: Callable[[], object]) -> dict[str, Any]:
     """Seconds, and on a GPU the bytes beyond what the model holds."""
-    cuda = view.device.type == "cuda"
-    if cuda:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(view.device)
-        held = torch.cuda.memory_allocated(view.device)
-    synchronize(view.device)
-    began = time.perf_counter()
-    work()
-    synchronize(view.device)
-    seconds = time.perf_counter() - began
-    return {"seconds": seconds, "peak_bytes": torch.cuda.max_memory_allocated(view.device) - held if cuda else None}
+    seconds: list[float] = []
+
+    def timed() -> None:
+        synchronize(view.device)
+        began = time.perf_counter()
+        work()
+        synchronize(view.device)
+        seconds.append(time.perf_counter() - began)
+
+    peak = peak_on_card(timed, view.device) if view.device.type == "cuda" else timed()
+    return {"seconds": seconds[0], "peak_bytes": peak}
+
+
+def settings_for(view: ModelView, site: Site, steps: int | None) -> ValueSettings:
+    """The shape's own settings, with as many steps for every fact."""
+    own = preset(view).rome if site == "value" else preset(view).memit
+    return replace(own, stop=0.0, steps=steps or own.steps)
 
 
 def values(view: ModelView, site: Site, facts: list[Fact], contexts: list[str], settings: ValueSettings) -> Any:
@@ -97,10 +104,10 @@ def values(view: ModelView, site: Site, facts: list[Fact], contexts: list[str], 
 def edits(view: ModelView, facts: list[Fact], settings: ValueSettings) -> Any:
     """Whole ROME edits without covariance, all facts in one step."""
     rome = errata.editor("rome", values=settings, use_covariance=False, context_lengths=())
-    found = measured(view, lambda: rome.edit(view, facts))
-    edit = rome.edit(view, facts[:1])
-    kinds = sorted({str(delta.left.dtype) for delta in edit.deltas})
-    return {"facts": len(facts), **found, "edits_per_second": len(facts) / (found["seconds"] or 1), "factors": kinds}
+    made: list[Edit] = []
+    found = measured(view, lambda: made.append(rome.edit(view, facts)))
+    kinds = sorted({str(delta.left.dtype) for edit in made for delta in edit.deltas})
+    return {"facts": len(facts), **found, "edits_per_second": len(facts) / found["seconds"], "factors": kinds}
 
 
 def main() -> None:
@@ -133,13 +140,11 @@ def main() -> None:
         "edits": None,
     }
     for site in SITES:
-        own = preset(view).rome if site == "value" else preset(view).memit
-        settings = replace(own, stop=0.0, steps=options.steps or own.steps)
+        settings = settings_for(view, site, options.steps)
         result["values"].append(values(view, site, facts[: options.facts], contexts, settings))
         options.out.write_text(json.dumps(result, indent=1) + "\n")
         print(site, result["values"][-1]["ratio"], flush=True)
-    own = preset(view).rome
-    result["edits"] = edits(view, facts[: options.facts], replace(own, stop=0.0, steps=options.steps or own.steps))
+    result["edits"] = edits(view, facts[: options.facts], settings_for(view, "value", options.steps))
     options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

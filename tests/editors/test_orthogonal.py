@@ -70,7 +70,7 @@ def test_projection_in_the_loop_makes_the_one_behind_it_idle():
     history = History([first])
     with view.applied(first.deltas):
         found = editor("o_edit", enforce="in_loop", **settings).edit(view, FACTS[1:2], history)
-        guard = editor("o_edit", enforce="post", **settings).guard(view, 1, history)
+        guard = editor("o_edit", enforce="post", **settings).guards(view, history)[1]
     (delta,) = found.deltas
     assert guard.basis.shape[1] == 5
     assert torch.allclose(guard.left(delta.left), delta.left.double(), atol=1e-6 * float(delta.left.norm()))
@@ -81,7 +81,7 @@ def test_layers_that_share_a_residual_share_its_space():
     view = tiny("llama")
     chosen = editor("o_edit_plus", base=memit(), energy=1.0, rank_cap=1.0, implicit_rank=4, gradient_tokens=2048)
     history = History(sequence(view, chosen, FACTS[:3]))
-    first, second = (chosen.guard(view, layer, history) for layer in (0, 1))
+    first, second = (chosen.guards(view, history)[layer] for layer in (0, 1))
     assert torch.equal(first.basis, second.basis) and first.implicit.shape[1] == 4
     wide = torch.cat([sum(e.deltas[at].dense().double() for e in history) for at in (0, 1)], dim=1)
     expected = torch.linalg.svd(wide, full_matrices=False).U[:, : first.history.shape[1]]

@@ -84,29 +84,36 @@ class OrthogonalEditor(Editor, ABC):
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         base = cast(LinearEditor, self.base)
-        guards = {layer: self.guard(view, layer, history) for layer in base.edited_layers(view)}
+        guards = self.guards(view, history)
         found = base.compute(view, facts, history, guards)
         used = {str(layer): guard.basis.shape[1] / view.d_model for layer, guard in guards.items()}
         measured: dict[str, Any] = {**found.measured, "used": used}
         return Computed(found.deltas, measured, found.state)
 
-    def guard(self, view: ModelView, layer: int, history: History) -> Guard:
-        """The subspaces of one layer as the history leaves them; the left ones are those of all edited layers."""
+    def guards(self, view: ModelView, history: History) -> dict[int, Guard]:
+        """Of every edited layer its subspaces as the history leaves them; on the left all layers have the same."""
         layers = cast(LinearEditor, self.base).edited_layers(view)
         on_left, on_right = self.side in ("left", "both"), self.side in ("right", "both")
         on_history = self.protect != "implicit"
-        total = wide_sum(view, layers, history)
-        past = total.left[:, : total.leading(self.energy, self.rank_cap) if on_left and on_history else 0]
-        own = running_sum(view, layer, history)
-        keys = own.right[:, : own.leading(self.energy, self.rank_cap) if on_right and on_history else 0]
-        return Guard(
+        past = torch.zeros(view.d_model, 0, dtype=torch.float64)
+        if on_left and on_history:
+            total = running_sum(view, layers, history)
+            past = total.left[:, : total.leading(self.energy, self.rank_cap)]
+        guard = Guard(
             history=past,
             implicit=self._implicit(view, layers, past, on_left and self.protect != "history"),
-            keys=keys,
+            keys=torch.zeros(view.d_ff, 0, dtype=torch.float64),
             weights=(self.lambda_history, self.lambda_implicit) if "loss" in self.enforce else None,
             in_loop=self.enforce == "in_loop",
             after="post" in self.enforce,
         )
+        if not (on_right and on_history):
+            return dict.fromkeys(layers, guard)
+        own = {layer: running_sum(view, (layer,), history) for layer in layers}
+        return {
+            layer: replace(guard, keys=total.right[:, : total.leading(self.energy, self.rank_cap)])
+            for layer, total in own.items()
+        }
 
     def _implicit(
         self, view: ModelView, layers: Sequence[int], past: Float[Tensor, "d_model k"], wanted: bool
@@ -124,10 +131,8 @@ class OrthogonalEditor(Editor, ABC):
         return orthonormal(away(past, scaled))
 
 
-def wide_sum(view: ModelView, layers: Sequence[int], history: History) -> RunningSum:
-    """[ΔW_total¹ … ΔW_totalᴸ] of the layers, `[d_model, L · d_ff]`."""
-    if len(layers) == 1:
-        return running_sum(view, layers[0], history)
+def running_sum(view: ModelView, layers: Sequence[int], history: History) -> RunningSum:
+    """[ΔW_total¹ … ΔW_totalᴸ] of the layers, `[d_model, L · d_ff]`: the sum of the history's deltas in factors."""
 
     def step(total: RunningSum, edit: Edit) -> RunningSum:
         own = [delta for delta in edit.deltas if delta.layer in layers]
@@ -141,16 +146,4 @@ def wide_sum(view: ModelView, layers: Sequence[int], history: History) -> Runnin
         return total.plus(torch.cat([delta.left for delta in own], dim=1), right.flatten(1))
 
     start = RunningSum.zero(view.d_model, len(layers) * view.d_ff)
-    return history.fold(("wide sum", tuple(layers)), lambda: start, step)
-
-
-def running_sum(view: ModelView, layer: int, history: History) -> RunningSum:
-    """ΔW_total of one layer: the sum of the history's deltas in factors."""
-
-    def step(total: RunningSum, edit: Edit) -> RunningSum:
-        for delta in edit.deltas:
-            if delta.layer == layer:
-                total = total.plus(delta.left, delta.right)
-        return total
-
-    return history.fold(("running sum", layer), lambda: RunningSum.zero(view.d_model, view.d_ff), step)
+    return history.fold(("running sum", tuple(layers)), lambda: start, step)

@@ -71,7 +71,7 @@ class DeltaEdit(Editor):
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
         base = cast(LinearEditor, self.base)
         layer = base.edited_layers(view)[-1]
-        total = running_sum(view, layer, history)
+        total = running_sum(view, (layer,), history)
         keys = mean_keys(view, [layer], facts, base.contexts(view))[layer]
         found = ((keys @ total.right) * total.sizes).norm(dim=-1)  # ‖U diag(σ) Vᵀk‖
         limit = self._limit(history)

@@ -54,7 +54,7 @@ class Prune(Editor):
 
     def _damping(self, view: ModelView, layer: int, history: History) -> WeightDelta | None:
         """Σ (σ̂_i − σ_i) u_i v_iᵀ, over the singular values above W₀'s largest; None where there is none."""
-        total = running_sum(view, layer, history)
+        total = running_sum(view, (layer,), history)
         most = float(torch.linalg.matrix_norm(view.base_weight(layer).double().cpu(), ord=2))
         large = total.sizes > most
         if not bool(large.any()):

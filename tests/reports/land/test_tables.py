@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from errata.reports.land import paper
-from errata.reports.land.numbers import count, label, number, points, ratio, share
+from errata.reports.land.numbers import label
 from errata.reports.land.tables import page, tables
+from errata.reports.measured import count, number, points, ratio, share
 
 NAMES = ["identification", "amplification", "suppression", "editing", "equal_damage", "example"]
 NAMES += ["sweep", "layers", "targets"]

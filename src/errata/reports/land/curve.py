@@ -13,8 +13,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from errata.reports.land.numbers import RANDOM, Result, label, mean, methods_of
-from errata.reports.land.style import MARKERS, MUTED, color_of
+from errata.reports.land.numbers import RANDOM, label, methods_of
+from errata.reports.land.style import MARKERS, color_of
+from errata.reports.measured import Result, mean
+from errata.reports.png import MUTED
 
 KEPT = 90.0
 CLOSE = (87.5, 100.6)

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from errata.neurons import Neuron
-from errata.reports.land.numbers import EXAMPLES, MISSING, Result, example_sets, in_all, label
+from errata.reports.land.numbers import EXAMPLES, example_sets, in_all, label
+from errata.reports.markdown import MISSING
+from errata.reports.measured import Result
 
 SHARED, SINGLE, LINE = "#882255", "#9a9a9a", "#e2e2e2"
 LETTERS = 31

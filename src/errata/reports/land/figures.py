@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,20 +15,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from errata.reports.land.curve import curve
 from errata.reports.land.example import example
-from errata.reports.land.numbers import (
-    EXAMPLES,
-    MISSING,
-    Measured,
-    Result,
-    half_width,
-    label,
-    mean,
-    methods_of,
-    number,
-)
-from errata.reports.land.style import INK, LINE, MUTED, STYLE, Color, color_of
+from errata.reports.land.numbers import EXAMPLES, label, methods_of
+from errata.reports.land.style import Color, color_of
+from errata.reports.markdown import MISSING
+from errata.reports.measured import Measured, Result, half_width, mean, number
+from errata.reports.png import INK, LINE, MUTED, write
 
-DPI = 150
 SETTINGS = {"same": "Same", "related": "Related", "unrelated": "Unrelated"}
 
 
@@ -43,17 +35,7 @@ def draw(result: Result, folder: Path, stem: str) -> dict[str, str]:
         "curve": curve,
         "example": example,
     }
-    written: dict[str, str] = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        for key, drawing in drawings.items():
-            figure = drawing(result)
-            if figure is not None:
-                written[key] = f"{stem}-{key}.png"
-                figure.savefig(folder / written[key], dpi=DPI, facecolor="white", metadata={"Software": None})
-    return written
+    return write({name: partial(drawing, result) for name, drawing in drawings.items()}, folder, stem)
 
 
 def _histograms(result: Result) -> Figure | None:

@@ -1,17 +1,12 @@
-"""How a result of `errata reproduce land` is read: its methods in order, its numbers as text."""
+"""How a result of `errata reproduce land` is read: its methods in order, its example's neurons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 from errata.neurons import Neuron
-from errata.reports.markdown import MISSING
-
-Result: TypeAlias = Mapping[str, Any]
-# {"mean": …, "interval": …, "seeds": […]}, or nothing where it was not measured
-Measured: TypeAlias = Mapping[str, Any] | None
+from errata.reports.measured import Result
 
 LABELS = {
     "before": "before",
@@ -35,47 +30,6 @@ def label(method: str) -> str:
 def methods_of(result: Result, table: Mapping[str, Any] | None) -> list[str]:
     """The result's methods that a table holds, in the result's order."""
     return [method for method in result["methods"] if table and table.get(method)]
-
-
-def mean(value: Measured) -> float | None:
-    """The mean, or nothing where it was not measured."""
-    found = value["mean"] if value else None
-    return float(found) if found is not None and isfinite(found) else None
-
-
-def half_width(value: Measured) -> float | None:
-    """Half the width of the interval, or nothing for a single seed."""
-    found = value["interval"] if value else None
-    return float(found) if found is not None and isfinite(found) else None
-
-
-def number(value: Measured, decimals: int, factor: float = 1.0, unit: str = "", sign: str = "") -> str:
-    """`97.3 ± 0.4 %`: the mean, half the interval's width where there is one, and the unit."""
-    center, half = mean(value), half_width(value)
-    if center is None:
-        return MISSING
-    width = "" if half is None else f" ± {factor * half:.{decimals}f}"
-    return f"{round(factor * center, decimals) + 0.0:{sign}.{decimals}f}{width}{unit}".replace("-", "−")
-
-
-def count(value: Measured) -> str:
-    """A number of neurons: `23.8 ± 0.6`."""
-    return number(value, 1)
-
-
-def share(value: Measured) -> str:
-    """A share between 0 and 1 in percent: `97.3 ± 0.4 %`."""
-    return number(value, 1, 100.0, " %")
-
-
-def ratio(value: Measured) -> str:
-    """A change ratio or a factor: `2.48 ± 0.10`."""
-    return number(value, 2)
-
-
-def points(value: Measured) -> str:
-    """A difference of two shares: `+9.9 ± 1.2 points`."""
-    return number(value, 1, 100.0, " points", "+")
 
 
 def in_all(phrasings: list[set[Neuron]]) -> set[Neuron]:

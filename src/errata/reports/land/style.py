@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from matplotlib.colors import to_rgb
-from matplotlib.typing import RcKeyType
 
 from errata.reports.land.numbers import RANDOM
 
 Color: TypeAlias = str | tuple[float, float, float]
 
-INK, MUTED, LINE = "#1a1a1a", "#595959", "#b8b8b8"
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 COLORS = {
     "knowledge_neurons": "#0072B2",
@@ -22,28 +20,6 @@ COLORS = {
 }
 OTHER = "#8c8c8c"
 MARKERS = {"knowledge_neurons": "o", "kn_refined": "s", "land": "D", "fact_code": "^", "relation_frequent": "v"}
-STYLE: dict[RcKeyType, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": LINE,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": MUTED,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 9,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
-    "legend.frameon": False,
-    "hatch.color": "white",
-    "hatch.linewidth": 1.2,
-}
 
 
 def color_of(method: str) -> Color:

@@ -7,23 +7,11 @@ from typing import Any
 
 from errata.neurons import Neuron
 from errata.reports.land import paper
-from errata.reports.land.numbers import (
-    MISSING,
-    RANDOM,
-    Measured,
-    Result,
-    count,
-    example_sets,
-    in_all,
-    label,
-    methods_of,
-    points,
-    ratio,
-    share,
-)
+from errata.reports.land.numbers import RANDOM, example_sets, in_all, label, methods_of
 from errata.reports.land.paper import Printed
 from errata.reports.land.words import CONTROL, DESCRIPTIONS, FIGURES, METHODS, NOTES, READING, TITLES
-from errata.reports.markdown import plain, setting, table
+from errata.reports.markdown import MISSING, plain, setting, table
+from errata.reports.measured import Measured, Result, count, points, ratio, share
 
 Show = Callable[[Measured], str]
 

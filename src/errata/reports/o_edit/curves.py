@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
 from errata.reports.figures import spread
-from errata.reports.land.numbers import Result, half_width, mean
-from errata.reports.land.style import LINE, MUTED
+from errata.reports.measured import Result, half_width, mean
 from errata.reports.o_edit.style import Line, line_of
 from errata.reports.o_edit.tables import batches, sequences
 from errata.reports.o_edit.words import label
+from errata.reports.png import LINE, MUTED
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 
-from errata.reports.land.numbers import Result, half_width, mean
-from errata.reports.land.style import INK, LINE, MUTED, STYLE
+from errata.reports.measured import Result, half_width, mean
 from errata.reports.o_edit.curves import TICKS, in_batches, means, panels
 from errata.reports.o_edit.style import BLUE, VERMILION, line_of
 from errata.reports.o_edit.tables import changed
 from errata.reports.o_edit.words import label
+from errata.reports.png import INK, LINE, MUTED, write
 
-DPI = 150
 ABLATED = {
     "efficacy": "efficacy",
     "generalization": "generalization",
@@ -38,17 +37,7 @@ def draw(result: Result, folder: Path, stem: str) -> dict[str, str]:
         "ablation": _ablation,
         "health": _health,
     }
-    written: dict[str, str] = {}
-    folder.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        for key, drawing in drawings.items():
-            figure = drawing(result)
-            if figure is not None:
-                written[key] = f"{stem}-{key}.png"
-                figure.savefig(folder / written[key], dpi=DPI, facecolor="white", metadata={"Software": None})
-    return written
+    return write({name: partial(drawing, result) for name, drawing in drawings.items()}, folder, stem)
 
 
 def _ablation(result: Result) -> Figure | None:

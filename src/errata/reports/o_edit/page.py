@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
-from errata.reports.land.numbers import Result
-from errata.reports.markdown import MISSING, plain, setting
+from errata.reports.measured import Result
 from errata.reports.o_edit.tables import tables
 from errata.reports.o_edit.words import DESCRIPTIONS, FIGURES, READING, TITLES, label
-
-NAMED = 12
+from errata.reports.provenance import provenance, unmeasured
 
 
 def page(result: Result, figures: Mapping[str, str]) -> str:
     """The page; `figures` holds the files of those that were drawn, by name."""
     written = tables(result)
     blocks = [f"# Sequences of edits on {result['model']}: reconstruction of O-Edit", _measurement(result)]
-    blocks += _unfinished(result)
+    blocks += unmeasured(result, "", "their scores are of the others")
     for name, title in TITLES.items():
         blocks += [f"## {title}", READING[name], written[name]]
         blocks += [f"![{DESCRIPTIONS[key]}]({figures[key]})" for key in FIGURES.get(name, ()) if key in figures]
@@ -47,39 +44,6 @@ def _measurement(result: Result) -> str:
     return " ".join(sentences)
 
 
-def _unfinished(result: Result) -> list[str]:
-    """What was not measured, and which edits failed, said where nobody can miss it."""
-    units = result["units"]
-    blocks: list[str] = []
-    if units["missing"]:
-        blocks.append(
-            f"**{len(units['missing'])} of {units['planned']} parts were not measured:** {_listed(units['missing'])}. "
-            "The numbers below are of the others; the same command goes on with the rest."
-        )
-    failed = [f"{one['unit']} ({one['facts']} facts; the first: {one['error']})" for one in units["failed"]]
-    if failed:
-        blocks.append(
-            f"**In {len(failed)} parts some facts could not be edited,** and their scores are of the others: "
-            f"{_listed(failed)}."
-        )
-    return blocks
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return "; ".join(names[:NAMED]) + rest
-
-
 def _provenance(result: Result) -> str:
-    settings: Mapping[str, Any] = result["settings"]
-    shown = [f"{name} {setting(value)}" for name, value in settings.items() if name not in ("switches", "model")]
-    versions = [f"{name} {version}" for name, version in (result.get("versions") or {}).items()]
-    lines = {
-        "command": f"`{result['command']}`",
-        "seeds": ", ".join(map(str, result["seeds"])),
-        "settings": ", ".join(shown),
-        "versions": ", ".join(versions) or MISSING,
-        "seconds": f"{plain(result.get('seconds'), 0)}, summed over processes",
-        **{f"{label(arm)} (`{arm}`)": setting(found) for arm, found in result["arms"].items()},
-    }
-    return "\n".join(f"- {name}: {text}" for name, text in lines.items())
+    arms = {f"{label(arm)} (`{arm}`)": found for arm, found in result["arms"].items()}
+    return provenance(result, ", summed over processes", arms, without=("switches", "model"))

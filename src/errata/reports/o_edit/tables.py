@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from errata.reports.land.numbers import Measured, Result, number, ratio, share
 from errata.reports.markdown import MISSING, plain, setting, table
+from errata.reports.measured import Measured, Result, number, ratio, share
 from errata.reports.o_edit.words import COLUMNS, label
 
 Show = Callable[[Measured], str]

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from errata.errors import InputError
-from errata.reports.land.numbers import Result, mean, share
-from errata.reports.land.style import LINE, STYLE
 from errata.reports.markdown import table
+from errata.reports.measured import Result, mean
 from errata.reports.o_edit.curves import SMALL_TICKS, edits_axis, share_axis
 from errata.reports.o_edit.style import AMBER, BLUE, GREEN, PURPLE, SKY, VERMILION
-from errata.reports.o_edit.tables import sequences
+from errata.reports.o_edit.tables import SHORT, sequences
 from errata.reports.o_edit.words import label
+from errata.reports.png import LINE, write
 
-DPI = 150
 SHOWN = {"mean": "mean of the three scores", "known": "known facts still right"}
-COLUMNS = {
-    "efficacy": "efficacy",
-    "generalization": "generalization",
-    "specificity": "specificity",
-    "mean": "mean",
-    "known": "known",
-    "space": "space",
-}
 COLORS = (SKY, BLUE, PURPLE, VERMILION, AMBER, GREEN)
-Rows = Sequence[Mapping[str, Any]]
 
 
 def by_width(results: Sequence[Result]) -> list[Result]:
@@ -56,7 +45,7 @@ def shared(results: Sequence[Result]) -> dict[str, list[str]]:
 
 
 def page(results: Sequence[Result], figures: Mapping[str, str]) -> str:
-    """The page: for each batch size a figure, and a table at each of the lengths that all sequences reach."""
+    """The page: for each batch size a figure, and a table at each length that can be compared."""
     models = [f"`{result['model']}` ({_width(result)}; {_seeds(result)})" for result in results]
     blocks = [
         "# The same sequences on models of different width",
@@ -76,17 +65,8 @@ def page(results: Sequence[Result], figures: Mapping[str, str]) -> str:
 
 def draw(results: Sequence[Result], folder: Path, stem: str) -> dict[str, str]:
     """Write a figure for each batch size into the folder; the files' names by batch size."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written: dict[str, str] = {}
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        for size, arms in shared(results).items():
-            written[size] = f"{stem}-b{size}.png"
-            _figure(results, size, arms).savefig(
-                folder / written[size], dpi=DPI, facecolor="white", metadata={"Software": None}
-            )
-    return written
+    drawings = {f"b{size}": partial(_figure, results, size, arms) for size, arms in shared(results).items()}
+    return {name.removeprefix("b"): file for name, file in write(drawings, folder, stem).items()}
 
 
 def _figure(results: Sequence[Result], size: str, arms: Sequence[str]) -> Figure:
@@ -135,8 +115,8 @@ def _table(results: Sequence[Result], size: str, arms: Sequence[str], edits: int
         for result in results:
             row = next((row for row in sequences(result, size).get(arm, ()) if row["edits"] == edits), None)
             if row is not None:
-                rows.append([label(arm), _width(result), *(share(row[name]) for name in COLUMNS)])
-    return table(["editor", "width", *COLUMNS.values()], rows, text=2)
+                rows.append([label(arm), _width(result), *(show(row[name]) for name, (_, show) in SHORT.items())])
+    return table(["editor", "width", *(title for title, _ in SHORT.values())], rows, text=2)
 
 
 def _width(result: Result) -> str:
