@@ -50,8 +50,8 @@ def result() -> dict[str, Any]:
     """Everything measured but one unit, with two seeds."""
     losses = {arm: 0.05 + 0.03 * (9 - place) for place, arm in enumerate(ARMS)}
     first = {"edits": 100, "reason": "Efficacy of all edits so far is 0.62, below 0.8."}
-    alarm = {"first": first, "count": 2, "below_half": 500, "lowest": 0.1234}
-    calm = {"first": None, "count": 0, "below_half": None, "lowest": 0.91}
+    alarm = {"first": first, "count": 2, "below_half": 500, "stable": 50}
+    calm = {"first": None, "count": 0, "below_half": None, "stable": 1000}
     return {
         "command": "errata reproduce o-edit --model pocket-gelu",
         "method": "reconstruction of O-Edit",

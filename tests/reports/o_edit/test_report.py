@@ -28,7 +28,7 @@ def test_numbers_stand_where_they_belong(result: dict[str, Any]) -> None:
     assert "| ROME | 95.0 % [93.0, 96.0] |" in found["single"] and "| 1.23 |" in found["single"]
     assert "| enforce post, protect history |" in found["ablation"]
     assert "| ROME | without |" in found["covariance"]
-    assert "| ROME | 1 | 0 | 100: Efficacy of all edits so far is 0.62, below 0.8. | 500 | 12.3 % |" in found["health"]
+    assert "| ROME | 1 | 0 | 50 | 100: Efficacy of all edits so far is 0.62, below 0.8. | 500 |" in found["health"]
     assert "Batches of 50, right after each batch" in found["batches"]
 
 

@@ -110,6 +110,14 @@ def test_no_alarm_may_fire_above_nine_tenths() -> None:
     assert targets(forgotten)[5]["reached"] is False
 
 
+def test_the_beginning_of_a_sequence_that_falls_counts_as_one_that_stays() -> None:
+    falls = result_of(PLAN, both("rome", 1.0, 0.95, 0.4))
+    assert [row["stable"] for row in falls["alarms"]] == [50, 50]
+    assert falls["targets"][5]["reached"] is True and "the longest of 50 edits" in falls["targets"][5]["note"]
+    assert targets([done("rome", 0, 1.0, 0.95, 0.4, known=0.5)])[5]["value"] == 1
+    assert targets(both("rome", 0.9, 0.8, 0.4))[5]["reached"] is None
+
+
 def test_what_was_not_measured_has_no_verdict() -> None:
     assert all(one["value"] is None and one["reached"] is None for one in targets([]))
     assert all(one["reached"] is None for one in single_targets({}))

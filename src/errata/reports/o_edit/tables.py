@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from errata.reports.markdown import MISSING, plain, setting, table
-from errata.reports.measured import Measured, Result, number, ratio, share
+from errata.reports.measured import Measured, Result, ratio, share
 from errata.reports.o_edit.words import COLUMNS, label
 
 Show = Callable[[Measured], str]
@@ -148,12 +148,12 @@ def _health(result: Result) -> str:
                 label(row["arm"]),
                 str(row["batch"]),
                 str(row["seed"]),
+                str(row["stable"]),
                 "none" if first is None else f"{first['edits']}: {first['reason']}",
                 MISSING if row["below_half"] is None else str(row["below_half"]),
-                number(None if row["lowest"] is None else {"mean": row["lowest"], "interval": None}, 1, 100.0, " %"),
             ]
         )
-    head = ["editor", "batch", "seed", "first alarm, at edits", "efficacy below one half, at edits", "lowest score"]
+    head = ["editor", "batch", "seed", "above 90 % up to", "first alarm, at edits", "efficacy below one half, at edits"]
     return table(head, rows)
 
 

@@ -50,8 +50,8 @@ READING = {
         "released settings for some models have it."
     ),
     "health": (
-        "When the first alarm of `errata.sequences.health` fired in each sequence, and when efficacy over all edits so "
-        "far was first seen below one half. Both are read at the checkpoints."
+        "Up to how many edits all three scores stayed above 90 %, when the first alarm of `errata.sequences.health` "
+        "fired, and when efficacy over all edits so far was first seen below one half. All are read at the checkpoints."
     ),
 }
 TITLES = {

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 from errata.reproduce.o_edit.plan import ABLATION, COVARIANCE, SEQUENCE, SINGLE, Plan
 from errata.reproduce.o_edit.rows import METRICS, SCORES, Done
-from errata.reproduce.o_edit.targets import single_targets, targets_of
+from errata.reproduce.o_edit.targets import STABLE, single_targets, targets_of
 from errata.reproduce.summary import over_seeds
 
 
@@ -74,13 +75,13 @@ def _over(units: Sequence[Done]) -> list[dict[str, Any]]:
 
 
 def _alarms(sequences: Sequence[Done]) -> list[dict[str, Any]]:
-    """A row for each sequence: when an alarm first fired, when efficacy was first seen below one half, its scores."""
+    """A row for each sequence: when an alarm first fired, when efficacy fell below one half, how long all was well."""
     rows: list[dict[str, Any]] = []
     for done in sequences:
         if done.found is None:
             continue
         low = [row["edits"] for row in done.rows if row["efficacy"] is not None and row["efficacy"] < 0.5]
-        scores = [row[name] for row in done.rows for name in SCORES if row[name] is not None]
+        high = takewhile(lambda row: all(row[name] is None or row[name] > STABLE for name in SCORES), done.rows)
         alarms = done.alarms
         rows.append(
             {
@@ -90,7 +91,7 @@ def _alarms(sequences: Sequence[Done]) -> list[dict[str, Any]]:
                 "first": alarms[0] if alarms else None,
                 "count": len(alarms),
                 "below_half": low[0] if low else None,
-                "lowest": min(scores) if scores else None,
+                "stable": max((row["edits"] for row in high), default=0),
             }
         )
     return rows

@@ -108,13 +108,14 @@ def _warned(alarms: Sequence[Mapping[str, Any]]) -> Target:
 
 
 def _quiet(alarms: Sequence[Mapping[str, Any]]) -> Target:
-    """Alarms on sequences whose scores stay above 0.9."""
-    stable = [row for row in alarms if row["lowest"] is not None and row["lowest"] > STABLE]
-    name = f"health: alarms on sequences whose scores stay above {STABLE:g}"
+    """Alarms while all scores of a sequence were above 0.9: its beginning is itself a sequence that stays there."""
+    name = f"health: alarms on sequences, or beginnings of them, whose scores stay above {STABLE:g}"
+    stable = [row for row in alarms if row["stable"]]
     if not stable:
-        return _target(name, None, "0", None, "no sequence's scores stayed that high" if alarms else None)
-    false = sum(row["count"] > 0 for row in stable)
-    return _target(name, float(false), "0", false == 0, f"{len(stable)} such sequences")
+        return _target(name, None, "0", None, "no sequence's scores were ever that high" if alarms else None)
+    false = sum(row["first"] is not None and row["first"]["edits"] <= row["stable"] for row in stable)
+    longest = max(row["stable"] for row in stable)
+    return _target(name, float(false), "0", false == 0, f"{len(stable)} sequences, the longest of {longest} edits")
 
 
 def _at(rows: Sequence[dict[str, Any]], edits: int) -> dict[str, Any] | None:
