@@ -74,6 +74,26 @@ def test_the_page_on_land_is_that_of_the_result_file(model: str) -> None:
     assert shown == page(result, {name.removesuffix(".png").removeprefix(f"land-{model}-"): name for name in names})
 
 
+@pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
+def test_the_page_on_o_edit_is_that_of_the_result_file(model: str) -> None:
+    from errata.reports.o_edit.page import page
+
+    result = json.loads((ROOT / f"benchmarks/results/o-edit-{model}.json").read_text(encoding="utf-8"))
+    shown = (ROOT / f"docs/results/o-edit-{model}.md").read_text(encoding="utf-8")
+    names = re.findall(r"\]\((o-edit-[\w-]+\.png)\)", shown)
+    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"o-edit-{model}-"): name for name in names})
+
+
+def test_the_page_on_widths_is_that_of_the_result_files() -> None:
+    from errata.reports.o_edit.widths import by_width, page
+
+    files = ["o-edit-pocket-swiglu", "o-edit-swiglu-128-pocket-swiglu", "o-edit-swiglu-384-pocket-swiglu"]
+    results = [json.loads((ROOT / f"benchmarks/results/{name}.json").read_text(encoding="utf-8")) for name in files]
+    shown = (ROOT / "docs/results/o-edit-widths.md").read_text(encoding="utf-8")
+    drawn = {name[len("o-edit-widths-b") : -len(".png")]: name for name in re.findall(r"\]\(([\w-]+\.png)\)", shown)}
+    assert shown == page(by_width(results), drawn)
+
+
 def test_the_costs_of_land_are_those_of_the_result_file() -> None:
     from benchmarks._land_shapes_table import table
 
