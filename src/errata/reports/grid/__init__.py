@@ -1,0 +1,1 @@
+"""The tables, findings, figures and page of results of `errata grid`."""
