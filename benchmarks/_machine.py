@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -155,32 +152,3 @@ def profile(run: Callable[[], object], smallest: float = 0.01) -> dict[str, Any]
         "operations": {name: share for name, share in shares.items() if share >= smallest},
         "operations_below": {"each": smallest, "together": sum(s for s in shares.values() if s < smallest)},
     }
-
-
-def peak_on_card(run: Callable[[], object], device: torch.device) -> int:
-    """The most bytes that `run` held on a CUDA device beyond what was held there before."""
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    held = torch.cuda.memory_allocated(device)
-    run()
-    return torch.cuda.max_memory_allocated(device) - held
-
-
-def peak_memory(run: Callable[[], object]) -> dict[str, int]:
-    """Bytes this process held before `run`, and the most it held during it (Linux with glibc).
-
-    What the allocator keeps of earlier work goes back to the system first: else `run` would find it and look smaller.
-    """
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = _status("VmRSS")
-    run()
-    return {"before": before, "peak": _status("VmHWM")}
-
-
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    raise OSError(f"/proc/self/status names no {name}: peak memory can be measured on Linux only.")

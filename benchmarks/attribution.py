@@ -28,7 +28,7 @@ from _acceptance import summary
 from _accuracy import integration_errors
 from _attribution_table import tables
 from _cells import PROBABILITY, PUBLISHED, Cell, Rule, Runs, fast_scores, measure, measure_growth, part
-from _machine import count_flops, peak_memory, peak_on_card, profile
+from _machine import count_flops, profile
 from _published import plain_scores
 from _shapes import build, pocket_prompts, random_prompts, random_rows
 
@@ -36,6 +36,7 @@ from errata.localizers._paths import path_scores
 from errata.localizers._quadrature import quadrature
 from errata.localizers.knowledge_neurons import DEFAULTS
 from errata.methods import versions
+from errata.reproduce.peak import peak_in_process, peak_on_card
 
 RESULTS = Path(__file__).parent / "results"
 SHAPES = ("gpt2-124m", "llama-124m", "pocket-gelu", "pocket-swiglu")
@@ -99,11 +100,10 @@ def measure_memory(name: str, scheme: str, budget: int, seed: int) -> dict[str, 
     targets = [0] * len(rows)  # any: asking the model for its own would be work of this size before the measurement
     if scheme == "plain":
         plain_scores(view, rows[0][:4], 0, nodes, [0])
-        used = peak_memory(lambda: plain_scores(view, rows[0], 0, nodes, [0]))
-        return {"tokens": LENGTHS[-1], "prompts": 1, "bytes": used["peak"] - used["before"]}
+        used = peak_in_process(lambda: plain_scores(view, rows[0], 0, nodes, [0]))
+        return {"tokens": LENGTHS[-1], "prompts": 1, "bytes": used}
     path_scores(view, [rows[0][:4]], [0], quadrature("gauss-legendre", 1), PROBABILITY)
-    used = peak_memory(lambda: path_scores(view, rows, targets, nodes, PROBABILITY, memory=budget))
-    taken = used["peak"] - used["before"]
+    taken = peak_in_process(lambda: path_scores(view, rows, targets, nodes, PROBABILITY, memory=budget))
     return {
         "tokens": LENGTHS[-1],
         "prompts": len(rows),

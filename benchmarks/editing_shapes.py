@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 from _loop import one_at_a_time
-from _machine import peak_on_card, synchronize
+from _machine import synchronize
 from _shapes import build
 from torch import Tensor
 
@@ -37,6 +37,7 @@ from errata.editors._presets import preset
 from errata.facts import Fact
 from errata.methods import settings_of, versions
 from errata.model.view import ModelView
+from errata.reproduce.peak import peak_on_card
 
 RESULTS = Path(__file__).parent / "results"
 SEED, FEW = 3, 4

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from errata.cli import options, output
+from errata.cli import measuring, options, output
 from errata.errors import InputError
 
 EDITING = "editing.json"
 
 
 def o_edit(
-    files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files of --data.", show_default=False)
-    ] = None,
-    model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
-    ] = "pocket-gelu",
+    files: measuring.DataFiles = None,
+    model: measuring.Model = "pocket-gelu",
     data: Annotated[
         str | None,
         typer.Option(
@@ -34,7 +28,7 @@ def o_edit(
         Path | None, typer.Option(metavar="FILE", help="Held-out text for the perplexity; without it there is none.")
     ] = None,
     edits: Annotated[int, typer.Option(metavar="N", help="Edits of a sequence.")] = 1000,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")] = 3,
+    seeds: measuring.Seeds = 3,
     arms: Annotated[
         str | None,
         typer.Option(
@@ -50,19 +44,12 @@ def o_edit(
             metavar="N", help="Edits with O-Edit's switches changed and without covariance; by default 200, 0 for none."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(metavar="DEVICE", help="A torch device; by default the CPU.")] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON files go.")] = Path(),
-    pages: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where finished parts stay; by default o-edit-MODEL.work in --out."),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes; by default one a core.")] = None,
-    render: Annotated[
-        bool, typer.Option("--render", help="Measure nothing: write the result of the parts that are there.")
-    ] = False,
+    device: measuring.Device = None,
+    out: measuring.Out = Path(),
+    pages: measuring.Pages = None,
+    work: measuring.Work = None,
+    workers: measuring.Workers = None,
+    render: measuring.Render = False,
     as_json: options.Json = False,
 ) -> None:
     """Edit in sequences: O-Edit, reconstructed from its paper, beside ROME, MEMIT, AlphaEdit and others.
@@ -74,7 +61,8 @@ def o_edit(
     from errata.ledger.disk import write_durably
     from errata.reports.o_edit import figures
     from errata.reports.o_edit.page import page
-    from errata.reproduce.o_edit import ARMS, arms_of, plan_of, reproduce, source
+    from errata.reproduce.o_edit import ARMS, arms_of, plan_of, reproduce
+    from errata.reproduce.source import source
     from errata.training.identify import cores
 
     found = source(model, data, files or (), text)
@@ -89,14 +77,14 @@ def o_edit(
         ablation=min(200, edits) if ablation is None else ablation,
         device=device,
     )
-    name = Path(model).name if data is None else f"{Path(model).name}-{data}"
+    name = measuring.name_of(model, data)
     stem = f"o-edit-{name}"
-    command = shlex.join(["errata", *sys.argv[1:]])
+    command = measuring.command_line()
     folder = work or out / f"{stem}.work"
     result = reproduce(found, plan, folder, command, workers or cores(), measuring=not render, silent=as_json)
+    measuring.require_no_less(out / f"{stem}.json", result)
     place = pages or out
-    for needed in (out, place):
-        needed.mkdir(parents=True, exist_ok=True)
+    measuring.made(out, place)
     write_durably(out / f"{stem}.json", output.json_text(result).encode())
     if result["single"]["arms"]:
         editing = _joined(out / EDITING, name, result)
@@ -106,11 +94,8 @@ def o_edit(
     if as_json:
         output.print_json(result)
         return
-    paper = output.paper()
-    output.print_targets(paper, [*result["single"]["targets"], *result["targets"]])
-    units = result["units"]
-    paper.print(f"\n{units['measured']} of {units['planned']} parts are measured.", markup=False)
-    paper.print(f"The tables are in {place / stem}.md, the numbers in {out / stem}.json", markup=False, soft_wrap=True)
+    output.print_targets(output.paper(), [*result["single"]["targets"], *result["targets"]])
+    measuring.print_places(result, place / f"{stem}.md", out / f"{stem}.json")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

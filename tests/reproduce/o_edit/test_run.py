@@ -9,8 +9,10 @@ import pytest
 
 from errata.cli import main
 from errata.errors import EditError, InputError
-from errata.reproduce.o_edit import Plan, reproduce, source
+from errata.reproduce.o_edit import Plan, reproduce
+from errata.reproduce.o_edit.batteries import battery
 from errata.reproduce.o_edit.plan import Arm
+from errata.reproduce.source import source
 
 QUICK = {"values": {"steps": 2}, "context_lengths": [2], "use_covariance": False}
 FEW = Plan(
@@ -126,22 +128,22 @@ def cases(path: Path, count: int) -> Path:
 
 def test_a_data_set_gives_its_first_facts_and_others_to_keep(tmp_path: Path) -> None:
     data = source("gpt2", "counterfact", [cases(tmp_path / "cf.jsonl", 20)])
-    first, other = data.battery(0, 5, 4), data.battery(1, 5, 30)
+    first, other = battery(data, 0, 5, 4), battery(data, 1, 5, 30)
     assert [case.fact.subject for case in first.cases] == [f"Person {at}" for at in range(5)]
     assert len(first.known) == 4 and not {f"Person {at} was born in" for at in range(5)} & {
         probe.prompt for probe in first.known
     }
-    assert len(other.known) == 15 and len(other.cases) == 5 and other != data.battery(2, 5, 30)
+    assert len(other.known) == 15 and len(other.cases) == 5 and other != battery(data, 2, 5, 30)
     assert data.described["files"] == ["cf.jsonl"]
     with pytest.raises(InputError, match="30 edits are wanted and counterfact gives 20"):
-        data.battery(0, 30, 4)
+        battery(data, 0, 30, 4)
 
 
 def test_facts_on_which_settings_were_chosen_are_left_out() -> None:
     from errata.datasets import pocket
 
     tuned = {case.fact.subject for case in pocket.cases("gelu", 40, 1)}
-    assert not tuned & {case.fact.subject for case in source("pocket-gelu", None, ()).battery(1, 100, 10).cases}
+    assert not tuned & {case.fact.subject for case in battery(source("pocket-gelu", None, ()), 1, 100, 10).cases}
 
 
 @pytest.mark.parametrize(
@@ -178,6 +180,6 @@ def test_several_processes_measure_the_same(result: dict[str, Any], tmp_path: Pa
 
 def test_a_model_of_another_width_has_an_embedded_models_facts() -> None:
     own, others = source("pocket-gelu", None, ()), source("some/folder", "pocket-gelu", ())
-    assert own.battery(0, 3, 2) == others.battery(0, 3, 2)
+    assert battery(own, 0, 3, 2) == battery(others, 0, 3, 2)
     with pytest.raises(InputError, match="no facts of its own"):
         source("some/folder", None, ())

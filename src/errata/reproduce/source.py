@@ -1,0 +1,53 @@
+"""Where a measurement's facts come from: an embedded model's own, or the files of CounterFact or ZsRE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from errata.datasets import counterfact, records, zsre
+from errata.errors import InputError
+from errata.facts import Case
+
+POCKET = "pocket-"
+EMBEDDED = ("pocket-gelu", "pocket-swiglu")
+# Of an embedded model's cases, those on which ROME's settings were chosen.
+TUNED = {"count": 40, "seed": 1}
+READERS = {"counterfact": counterfact.read, "zsre": zsre.read}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the facts come from: `name` is a data set's or an embedded model's; `cases` are None for the latter."""
+
+    name: str
+    files: tuple[str, ...] = ()
+    cases: tuple[Case, ...] | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    text: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a result says of its data."""
+        return {"name": self.name, "files": list(self.files), "skipped": dict(self.skipped), "text": bool(self.text)}
+
+
+def source(model: str, data: str | None, files: Sequence[str | Path], text: str | Path | None = None) -> Source:
+    """The facts for a model: an embedded model's own, or by name another's, or those of a data set's files.
+
+    `text` is a file of which perplexity is taken. Raises InputError for a model without facts of its own and for a data
+    set there is not.
+    """
+    held_out = () if text is None else (records.text(Path(text)),)
+    if data is None and not model.startswith(POCKET):
+        raise InputError(f"{model} has no facts of its own: give --data counterfact or zsre, and its file.")
+    if data is None or data in EMBEDDED:
+        return Source(data or model, text=held_out)
+    if data not in READERS:
+        raise InputError(f"There is no data set {data!r}: choose {' or '.join(READERS)}.")
+    if not files:
+        raise InputError(f"The data set {data} is not part of Errata: give its file behind --data {data}.")
+    found = READERS[data](files)
+    return Source(data, tuple(Path(one).name for one in files), found.cases, found.skipped, held_out)
