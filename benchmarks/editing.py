@@ -33,7 +33,7 @@ from typing import Any
 
 import torch
 from _loop import one_at_a_time
-from _machine import Contestant, interleaved, peak_memory
+from _machine import Contestant, interleaved
 from torch import Tensor
 
 import errata
@@ -45,6 +45,7 @@ from errata.editors._presets import preset
 from errata.facts import Fact
 from errata.methods import settings_of, versions
 from errata.model.view import ModelView
+from errata.reproduce.peak import peak_in_process
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 3
@@ -118,8 +119,7 @@ def _memory(name: str, kind: str, count: int, contexts: str, site: Site, threads
     torch.set_num_threads(threads)
     given = work(kind, count, contexts, site)
     WAYS[name]((given[0], given[1][:2], *given[2:]))
-    found = peak_memory(lambda: WAYS[name](given))
-    return found["peak"] - found["before"]
+    return peak_in_process(lambda: WAYS[name](given))
 
 
 def edits(kind: str, name: str, count: int) -> dict[str, Any]:

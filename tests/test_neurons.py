@@ -76,6 +76,12 @@ def test_ties_go_to_the_lower_layer_then_the_lower_index() -> None:
     assert list(NeuronSet.top(torch.ones(30, 40), 41)) == [*((0, i) for i in range(40)), (1, 0)]
 
 
+def test_the_top_of_some_layers_is_theirs_alone() -> None:
+    scores = torch.tensor([[0.0, 1.0], [5.0, 4.0], [2.0, 3.0]])
+    assert list(NeuronSet.top(scores, 3, layers=(2, 0))) == [(0, 1), (2, 0), (2, 1)]
+    assert len(NeuronSet.top(scores, 6, layers=[1])) == 2
+
+
 @given(st.integers(0, 20), st.integers(0, 2**32 - 1))
 def test_the_top_has_as_many_as_asked_and_none_left_is_larger(count: int, seed: int) -> None:
     scores = torch.randint(0, 4, (LAYERS, D_FF), generator=torch.Generator().manual_seed(seed)).float()

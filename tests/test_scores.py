@@ -57,3 +57,10 @@ def test_scores_are_a_mapping_by_name_and_plain_json() -> None:
     assert "efficacy 0.500 [" in repr(found)
     with pytest.raises(InputError, match="two scores"):
         Scores([score(1.0), score(0.0)])
+
+
+def test_the_bootstrap_does_not_depend_on_how_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [at / 7 for at in range(11)]
+    expected = bootstrap(values)
+    monkeypatch.setattr("errata.scores.AT_ONCE", 37)
+    assert bootstrap(values) == expected

@@ -110,6 +110,15 @@ class Composed:
 
 
 @dataclass(frozen=True, slots=True)
+class Consequence:
+    """A question whose answer follows from a case's target: `kind` says how, any of `answers` is right."""
+
+    kind: str
+    prompt: str
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Examination:
     """A case, with everything else that its edit is examined on; an answer is the one expected after the edit.
 
@@ -119,6 +128,8 @@ class Examination:
     `inverse`       the fact asked from its target, where the inverse relation has phrasings: to follow
     `composed`      questions that lead through the fact to another: to follow
     `essence`       openings about the subject that ask for nothing: what is written behind them is to stay
+    `consequences`  other questions whose answers follow from the fact: to follow
+    `other_answers` other objects of the subject in the relation: to stay
     """
 
     case: Case
@@ -128,3 +139,5 @@ class Examination:
     inverse: tuple[Probe, ...] = ()
     composed: tuple[Composed, ...] = ()
     essence: tuple[str, ...] = ()
+    consequences: tuple[Consequence, ...] = ()
+    other_answers: tuple[Probe, ...] = ()

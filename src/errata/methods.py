@@ -101,6 +101,10 @@ class Editor(ABC):
             state=found.state,
         )
 
+    def require_packages(self) -> None:
+        """Raise MissingPackageError where an optional package is not installed that the method needs."""
+        return
+
     def settled(self, view: ModelView) -> Editor:
         """The same method with the settings that it leaves to the model; itself where it leaves none."""
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,16 +55,25 @@ class NeuronSet:
         return cls._from_mask(_finite(scores) >= value, gap)
 
     @classmethod
-    def top(cls, scores: Float[Tensor, "layers d_ff"], count: int, gap: float | None = None) -> NeuronSet:
+    def top(
+        cls,
+        scores: Float[Tensor, "layers d_ff"],
+        count: int,
+        gap: float | None = None,
+        layers: Collection[int] | None = None,
+    ) -> NeuronSet:
         """Keep the `count` neurons with the largest scores; ties go to the lower layer, then the lower index.
 
-        Raises InputError for a negative count and for scores that are not finite.
+        With `layers` only theirs are kept, and fewer where they have not as many. Raises InputError for a negative
+        count and for scores that are not finite.
         """
         if count < 0:
             raise InputError(f"There are no {count} neurons to choose: give a number from 0.")
-        order = _finite(scores).flatten().sort(descending=True, stable=True).indices[:count]
+        order = _finite(scores).flatten().sort(descending=True, stable=True).indices.cpu()
+        if layers is not None:
+            order = order[torch.isin(order // scores.shape[1], torch.tensor(sorted(layers), dtype=torch.long))]
         mask = torch.zeros(scores.numel(), dtype=torch.bool)
-        mask[order.cpu()] = True
+        mask[order[:count]] = True
         return cls._from_mask(mask.view_as(scores), gap)
 
     @classmethod

@@ -23,6 +23,8 @@ from errata.errors import InputError
 Direction = Literal["higher", "lower"]
 Z95 = 1.959963984540054
 RESAMPLES = 2000
+# Values drawn at once: memory is bounded by it, the result does not depend on it.
+AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +127,12 @@ def bootstrap(values: Iterable[float], seed: int = 0) -> tuple[float, float]:
     """The percentile bootstrap's 95 % interval of the mean."""
     sample = torch.tensor(tuple(values), dtype=torch.float64)
     generator = torch.Generator().manual_seed(seed)
-    means = torch.empty(RESAMPLES, dtype=torch.float64)
-    for i in range(RESAMPLES):
-        means[i] = sample[torch.randint(len(sample), (len(sample),), generator=generator)].mean()
+    rows = max(1, AT_ONCE // len(sample))
+    means = torch.cat(
+        [
+            sample[torch.randint(len(sample), (min(rows, RESAMPLES - done), len(sample)), generator=generator)].mean(1)
+            for done in range(0, RESAMPLES, rows)
+        ]
+    )
     low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return float(low), float(high)

@@ -16,6 +16,7 @@ COMMANDS = [
     "demo",
     "diff",
     "edit",
+    "grid",
     "inspect",
     "layers",
     "locate",

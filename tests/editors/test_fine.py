@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from errata import Fact, editor
-from errata.editors.fine import Contributions
-from errata.errors import EditError, InputError
+from errata.errors import EditError
 from errata.model.hooks import capture_inputs
 from errata.model.tokens import encode_fact
 from tests.editors.fixed import CHOSEN, MANY, Fixed
@@ -22,7 +21,7 @@ def test_scores_are_what_neurons_add_to_the_models_own_token(architecture):
     """Σ_i k_i W[:, i] · u_o = (v − b) · u_o, position by position, of the model's own values."""
     view = tiny(architecture)
     row = encode_fact(view.tokenizer, FACTS[1], FACTS[1].target)
-    found = Contributions().attribute(view, FACTS)[1]
+    found = editor("fine").localizer.attribute(view, FACTS)[1]
     places = list(range(row.n_prompt - 1, len(row.ids) - 1))
     modules = [view.projection(layer) for layer in range(3)]
     with torch.no_grad(), capture_inputs(modules) as keys:
@@ -42,19 +41,9 @@ def test_scores_are_what_neurons_add_to_the_models_own_token(architecture):
     assert found.gap is None
 
 
-def test_layers_at_the_end_are_left_out():
-    view = tiny("gpt2")
-    every = Contributions(top=40, exclude=0).attribute(view, FACTS)[0].neurons
-    assert every.in_layer(2)
-    for exclude in (1, 3):
-        assert not Contributions(top=40, exclude=exclude).attribute(view, FACTS)[0].neurons.in_layer(2)
-    with pytest.raises(InputError, match="from 1"):
-        Contributions(top=0).attribute(view, FACTS)
-
-
 def test_only_its_neurons_get_a_vector():
     view = tiny("llama")
-    for chosen in (Contributions(), Fixed()):
+    for chosen in (editor("fine").localizer, Fixed()):
         edit = editor("fine", localizer=chosen, steps=3, lr=0.1).edit(view, FACTS)
         expected = {neuron for found in chosen.attribute(view, FACTS) for neuron in found.neurons}
         changed = {(delta.layer, int(i)) for delta in edit.deltas for i in delta.dense().any(dim=0).nonzero()}

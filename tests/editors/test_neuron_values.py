@@ -5,6 +5,7 @@ import torch
 
 from errata import Fact, editor, localizer
 from errata.errors import EditError, InputError
+from errata.model.head import answer_directions
 from errata.model.hooks import change_input
 from errata.model.tokens import encode_fact
 from tests.tiny import ARCHITECTURES, tiny
@@ -97,6 +98,17 @@ def test_the_models_own_answer_is_replaced_when_none_is_given():
     view = tiny("llama")
     edit = editor("neuron_values", localizer=FEW).edit(view, [Fact("France", "The capital of {} is", target="Rome")])
     assert edit.deltas
+
+
+def test_the_old_answer_is_the_facts_own_where_neurons_are_found_for_the_target() -> None:
+    view = tiny("gpt2")
+    few = localizer("ensemble", steps=2)
+    assert few.attribute(view, [FACT])[0].answer == FACT.target
+    found = editor("neuron_values", localizer=few).edit(view, [FACT])
+    embedding = answer_directions(view)
+    old, new = (encode_fact(view.tokenizer, FACT, answer).target[0] for answer in ("Paris", "Rome"))
+    for delta in found.deltas:
+        assert torch.allclose(delta.left[:, 0], 2 * (embedding[new] - embedding[old]), atol=1e-6)
 
 
 def test_bad_input_is_refused():

@@ -1,5 +1,6 @@
 """The controls: activation, gradient × activation, value vectors, random neurons, whole layers."""
 
+import random
 from typing import Any
 
 import pytest
@@ -114,8 +115,8 @@ def test_a_value_vectors_direct_effect_is_what_it_adds_to_the_logit(architecture
     embedding = view.model.get_output_embeddings().get_parameter("weight").detach()
     with torch.no_grad():
         best = view.model(input_ids=torch.tensor([tokens.ids[:-1]])).logits[0, at].argmax(-1).tolist()
-    for attributed, wanted in (("top", best), ("answer", list(tokens.target))):
-        found = localizer("value_vectors", attributed=attributed).attribute(view, [FACT])[0]
+    for own, wanted in ((True, best), (False, list(tokens.target))):
+        found = localizer("value_vectors", own=own).attribute(view, [FACT])[0]
         for layer in range(LAYERS):
             expected = torch.zeros(view.d_ff)
             for place, token in zip(at, wanted, strict=True):
@@ -127,7 +128,7 @@ def test_a_value_vectors_direct_effect_is_what_it_adds_to_the_logit(architecture
 
 def test_value_vectors_keeps_the_best_of_each_token_as_fine_does() -> None:
     view = tiny("gpt2")
-    method = localizer("value_vectors", per_token=5, attributed="answer")
+    method = localizer("value_vectors", per_token=5, own=False)
     tokens = len(encode(view.tokenizer, FACT.text, "Rome Paris").target)
     found = method.attribute(view, [FACT])[0]
     assert 5 <= len(found.neurons) <= 5 * tokens and tokens > 1
@@ -135,8 +136,9 @@ def test_value_vectors_keeps_the_best_of_each_token_as_fine_does() -> None:
     assert len(encode(view.tokenizer, one_token.text, "Rome").target) == 1
     alone = method.attribute(view, [one_token])[0]
     assert alone.neurons == NeuronSet.top(alone.scores, 5)
-    inner = localizer("value_vectors", last_layers=2).attribute(view, [FACT])[0]
-    assert inner.neurons.histogram[1:] == (0, 0) and len(inner.neurons) > 0
+    for last, inside in ((1, 2), (3, 2)):  # half of the three layers at most
+        inner = localizer("value_vectors", share=1.0, last_layers=last).attribute(view, [FACT])[0]
+        assert inner.neurons.histogram == (D_FF,) * inside + (0,) * (LAYERS - inside)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "phi3"])
@@ -161,6 +163,31 @@ def test_random_neurons_are_drawn_by_the_seed() -> None:
     assert localizer("random", seed=1).attribute(view, [OTHER, FACT])[1].neurons == sets[1]
 
 
+@pytest.mark.parametrize("share", [0.2, 0.7])
+def test_random_neurons_apart_are_others_as_long_as_the_layer_has_them(share: float) -> None:
+    view, like = tiny("gpt2"), localizer("ensemble", share=share)
+    expected = like.attribute(view, [FACT])[0]
+    found = [localizer("random", localizer=like, seed=seed, apart=True).attribute(view, [FACT])[0] for seed in (0, 1)]
+    assert found[0].neurons != found[1].neurons
+    for one in found:
+        assert one.neurons.histogram == expected.neurons.histogram
+        shared = (one.neurons & expected.neurons).histogram
+        assert shared == tuple(max(0, 2 * count - D_FF) for count in expected.neurons.histogram)
+        assert torch.equal(one.scores.sort(-1).values, expected.scores.sort(-1).values)
+        kept = torch.stack([one.scores[neuron] for neuron in one.neurons]).sort().values
+        assert torch.equal(kept, torch.stack([expected.scores[neuron] for neuron in expected.neurons]).sort().values)
+
+
+def test_random_neurons_not_apart_are_those_of_the_shuffle_alone() -> None:
+    view = tiny("gpt2")
+    like = localizer("ensemble", share=0.2)
+    own = like.attribute(view, [FACT])[0]
+    found = localizer("random", localizer=like, seed=3).attribute(view, [FACT])[0]
+    chance = random.Random(f"3 {FACT.text} {own.answer}")
+    order = order_of(own.scores.shape, torch.Generator().manual_seed(chance.getrandbits(63)))
+    assert torch.equal(found.scores, own.scores.gather(-1, order))
+
+
 def test_an_order_holds_every_neuron_of_a_layer_once() -> None:
     order = order_of((4, 5, 100), torch.Generator().manual_seed(0))
     assert torch.equal(order.sort(-1).values, torch.arange(100).expand(4, 5, 100))
@@ -174,7 +201,7 @@ def test_all_neurons_of_named_layers() -> None:
 
 
 def test_all_neurons_of_the_layers_that_a_localizer_finds() -> None:
-    view, like = tiny("gpt2"), localizer("value_vectors", per_token=1, attributed="answer")
+    view, like = tiny("gpt2"), localizer("value_vectors", per_token=1, own=False)
     expected = [D_FF if count else 0 for count in like.attribute(view, [OTHER])[0].neurons.histogram]
     assert 0 < sum(expected) < LAYERS * D_FF
     found = localizer("all_in_layers", localizer=like).attribute(view, [OTHER])[0]
@@ -195,7 +222,7 @@ def test_the_models_own_answer_is_taken_where_none_is_given(name: str) -> None:
         ("gradient_activation", {"positions": "first"}, "choose answer, subject or all"),
         ("gradient_activation", {"objective": "margin"}, "no objective"),
         ("gradient_activation", {"attributed": "top"}, "choose target or answer"),
-        ("value_vectors", {"last_layers": LAYERS}, "leave at least one in"),
+        ("value_vectors", {"last_layers": -1}, "give 0 or more"),
         ("value_vectors", {"per_token": 0}, "keep at least 1"),
         ("value_vectors", {"attributed": "best"}, "choose target or answer"),
         ("all_in_layers", {"layers": (LAYERS,)}, "from 0 to 2"),

@@ -125,6 +125,14 @@ def test_the_ensemble_is_one_quantile_over_all_layers() -> None:
     assert len(localizer("ensemble", share=1e-9).attribute(tiny("llama"), [FACT])[0].neurons) == 1
 
 
+def test_the_ensemble_of_some_layers_is_as_large() -> None:
+    view = tiny("llama")
+    whole = localizer("ensemble", share=0.1).attribute(view, [FACT])[0]
+    found = localizer("ensemble", share=0.1, layers=(0, 2)).attribute(view, [FACT])[0]
+    assert len(found.neurons) == len(whole.neurons) and {layer for layer, _ in found.neurons} <= {0, 2}
+    assert torch.equal(found.scores, whole.scores)
+
+
 def test_the_old_answer_is_attributed_where_that_is_asked() -> None:
     view = tiny("gpt2")
     old = localizer("ensemble", attributed="answer").attribute(view, [FACT])[0]
@@ -193,6 +201,8 @@ def test_the_maps_that_make_the_keys_are_found(architecture: str) -> None:
     [
         ({"share": 0.0}, "share 0.0 is outside"),
         ({"share": 1.5}, "share 1.5 is outside"),
+        ({"layers": ()}, "are not layers of the model"),
+        ({"layers": (9,)}, "are not layers of the model"),
         ({"path": "some"}, "choose layer or all"),
         ({"weights": "keys"}, "choose values or neurons"),
         ({"attributed": "both"}, "choose target or answer"),

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForMaskedLM, MixtralConfig, MixtralForC
 from transformers.utils import logging
 
 from errata.errors import InputError, UnsupportedModelError
-from errata.model.load import POCKET, load, pocket
+from errata.model.load import POCKET, layer_count, load, pocket
 from errata.model.scoring import generate
 from tests.tiny import tiny, tiny_tokenizer
 
@@ -233,3 +233,13 @@ def test_a_mixture_of_experts_is_refused_after_loading(tmp_path: Path) -> None:
     tiny_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(UnsupportedModelError, match="mixture of experts"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3"])
+def test_the_layers_are_counted_without_the_weights(architecture: str, tmp_path: Path) -> None:
+    view = tiny(architecture)
+    view.model.config.save_pretrained(tmp_path)
+    assert layer_count(str(tmp_path)) == view.n_layers and layer_count("pocket-gelu") == 6
+    (tmp_path / "config.json").write_text("no JSON", encoding="utf-8")
+    with pytest.raises(InputError, match="has no configuration"):
+        layer_count(str(tmp_path))

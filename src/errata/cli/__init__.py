@@ -15,6 +15,7 @@ from errata.cli import (
     data,
     demo,
     edit,
+    grid,
     history,
     inspection,
     layers,
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
     app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
+    app.command("grid", rich_help_panel=MEASURE)(grid.grid)
     app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     return app
 

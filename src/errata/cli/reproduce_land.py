@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from errata.cli import options, output
+from errata.cli import measuring, options, output
 from errata.errors import InputError
 
 POCKET = "pocket-"
 
 
 def land(
-    model: Annotated[
-        str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
-    ] = "pocket-gelu",
+    model: measuring.Model = "pocket-gelu",
     data: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A ParaRel folder; by default an embedded model's own facts."),
@@ -27,7 +23,7 @@ def land(
     train_facts: Annotated[
         int | None, typer.Option(metavar="N", help="Facts trained on; by default nine tenths of all.")
     ] = None,
-    seeds: Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")] = 3,
+    seeds: measuring.Seeds = 3,
     threshold: Annotated[
         float | None, typer.Option(metavar="T", help="Share of the highest attribution; by default 0.3 or the model's.")
     ] = None,
@@ -38,15 +34,10 @@ def land(
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Change the detectors' settings one at a time as well, on the first seed.")
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON file goes.")] = Path(),
-    pages: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the page and its figures go; by default with the JSON.")
-    ] = None,
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where unfinished work stays; by default land-MODEL.work in --out."),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(metavar="N", help="Processes; by default one a core.")] = None,
+    out: measuring.Out = Path(),
+    pages: measuring.Pages = None,
+    work: measuring.Work = None,
+    workers: measuring.Workers = None,
     as_json: options.Json = False,
 ) -> None:
     """Reproduce LAND: its tables and figure, with controls, our own detector beside it, and intervals over seeds.
@@ -75,11 +66,10 @@ def land(
     )
     plan = Plan(model=model, facts=facts, train_facts=train_facts, seeds=tuple(range(seeds)), land=recipe)
     stem = f"land-{Path(model).name}"
-    command = shlex.join(["errata", *sys.argv[1:]])
+    command = measuring.command_line()
     result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), sweep, silent=as_json)
     place = pages or out
-    for folder in (out, place):
-        folder.mkdir(parents=True, exist_ok=True)
+    measuring.made(out, place)
     text = output.json_text(result)
     (out / f"{stem}.json").write_text(text, encoding="utf-8")
     drawn = figures.draw(result, place, stem)
@@ -87,6 +77,5 @@ def land(
     if as_json:
         output.print_json(result)
         return
-    page = output.paper()
-    output.print_targets(page, result["targets"])
-    page.print(f"\nThe tables are in {place / stem}.md, the numbers in {out / stem}.json", markup=False, soft_wrap=True)
+    output.print_targets(output.paper(), result["targets"])
+    measuring.print_places(result, place / f"{stem}.md", out / f"{stem}.json")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from errata.errors import InputError
-from errata.facts import Case
+from errata.facts import Case, Fact
+
+Kind = TypeVar("Kind")
 
 REPEATED = "subject and relation seen before"
 TRUE_ALREADY = "target is an answer already"
@@ -33,26 +35,37 @@ def collect(
     For a record to leave out `make` gives the reason. Records behind the last case are not read. Raises
     InputError, with the record's place, for a record that no fact can be made of and for fewer cases than `count`.
     """
-    cases: list[Case] = []
+    cases, skipped = gather(records, make, lambda case: case.fact, count)
+    return Collected(tuple(cases), skipped)
+
+
+def gather(
+    records: Iterable[tuple[str, dict[str, Any]]],
+    make: Callable[[str, dict[str, Any]], Kind | str],
+    fact_of: Callable[[Kind], Fact],
+    count: int | None = None,
+) -> tuple[list[Kind], dict[str, int]]:
+    """What `collect` does, for records that become anything with a fact."""
+    found: list[Kind] = []
     seen: set[tuple[str, str]] = set()
     skipped: Counter[str] = Counter()
     for place, record in records:
-        if count is not None and len(cases) == count:
+        if count is not None and len(found) == count:
             break
         try:
-            case = make(place, record)
+            made = make(place, record)
         except InputError as error:
             message = str(error)
             raise InputError(message if message.startswith(place) else f"{place}: {message}") from error
-        if isinstance(case, str):
-            skipped[case] += 1
-        elif case.fact.key in seen:
+        if isinstance(made, str):
+            skipped[made] += 1
+        elif fact_of(made).key in seen:
             skipped[REPEATED] += 1
         else:
-            seen.add(case.fact.key)
-            cases.append(case)
-    if count is not None and len(cases) < count:
+            seen.add(fact_of(made).key)
+            found.append(made)
+    if count is not None and len(found) < count:
         raise InputError(
-            f"{count} cases are wanted and the files give {len(cases)}: ask for fewer, or give more files."
+            f"{count} cases are wanted and the files give {len(found)}: ask for fewer, or give more files."
         )
-    return Collected(tuple(cases), dict(skipped))
+    return found, dict(skipped)

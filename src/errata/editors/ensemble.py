@@ -14,9 +14,10 @@ independent summaries of it agree. [D]: ours, and so is every setting's value.
 
 Departures and choices, all [D]: the parameters of a neuron are its value vector; its key rows (gate, up) are not
 edited, because a delta is of a value projection. A batch of facts is one optimisation; its ensemble are the neurons
-with the largest summed scores, as many as the facts' own sets have on average. The preset `paper` is the first line of
-L alone; `robust` adds the others and sampled contexts. The other subjects are those that the model itself writes in
-the facts' templates: no data set is asked.
+with the largest summed scores, as many as the facts' own sets have on average, in layers where some fact has one: a
+localizer that was told its layers gives scores of all, and its sets alone show which were meant. The preset `paper` is
+the first line of L alone; `robust` adds the others and sampled contexts. The other subjects are text that the model
+itself samples in the subject's place of the facts' templates, often no real subject: no data set is asked.
 """
 
 from __future__ import annotations
@@ -90,17 +91,24 @@ class Ensemble(Editor):
     @final
     def settled(self, view: ModelView) -> Ensemble:
         """With the preset's weights, and its contexts for this model."""
+        own = self.weighted()
+        if own.context_lengths is not None:
+            return own
+        return replace(own, context_lengths=preset(view).contexts if self.preset == "robust" else ())
+
+    @final
+    def weighted(self) -> Ensemble:
+        """With the preset's weights: all that it settles without a model."""
         neighbours, kin, norm = PRESETS[self.preset]
         neighbours = neighbours if self.kl_neighbours is None else self.kl_neighbours
         if self.keep and not neighbours:
             raise InputError("keep has no weight here: choose the preset robust, or give kl_neighbours a weight.")
-        lengths = preset(view).contexts if self.preset == "robust" else ()
         return replace(
             self,
             kl_neighbours=neighbours,
             kl_essence=kin if self.kl_essence is None else self.kl_essence,
             weight_norm=norm if self.weight_norm is None else self.weight_norm,
-            context_lengths=lengths if self.context_lengths is None else tuple(self.context_lengths),
+            context_lengths=None if self.context_lengths is None else tuple(self.context_lengths),
         )
 
     @final
@@ -146,7 +154,8 @@ class Ensemble(Editor):
         if self.batch == "union" or all(len(other) == len(union) for other in sets):
             return union
         scores = torch.stack([attribution.scores.double() for attribution in found]).sum(0)
-        return NeuronSet.top(scores, max(1, round(sum(map(len, sets)) / len(sets))))
+        layers = {layer for layer, _ in union}
+        return NeuronSet.top(scores, max(1, round(sum(map(len, sets)) / len(sets))), layers=layers)
 
 
 METHOD = Ensemble

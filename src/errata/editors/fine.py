@@ -2,7 +2,8 @@
 
     c_{l,i} = k_{l,i} · (W_l[:, i] · u_o)                        at each position that predicts a token of the target,
                                                                  o the token the model puts first there, u its output
-                                                                 embedding; the `top` neurons of every position
+                                                                 embedding; the five best of every position:
+                                                                 errata.localizers.value_vectors
     W_l[:, i] ← W_l[:, i] + z_{l,i}                              for each of them, z `[d_model]` by Adam from zero
     L = mean over facts of max_j −log p(y_j | x, y_<j)
       + kl_factor · KL(p₀ ‖ p) on "{subject} is a"
@@ -14,8 +15,8 @@ the last three layers left out, the terms and their weights 1, 1, 10 and 0.1, Ad
 the stop at 0.9.
 
 Departures and choices, all ours: the maximum runs over a target's tokens; the repetition is that of its first token
-directly behind it; the norm is relative to the value vector's; of a model with fewer than six layers half are left out.
-Several facts are one optimisation over all their neurons.
+directly behind it; the norm is relative to the value vector's. Several facts are one optimisation over all
+their neurons.
 """
 
 from __future__ import annotations
@@ -30,62 +31,13 @@ from torch import Tensor
 
 from errata.editors._gradient import Columns, Descent, added, batches, descend, measured, surely
 from errata.editors._questions import Question, essence, kept, repetitions, targets
-from errata.errors import EditError, InputError
+from errata.errors import EditError
 from errata.facts import Fact
 from errata.history import History
-from errata.methods import Computed, Editor, Localizer, require_targets, settings_of
-from errata.model.head import answer_directions
-from errata.model.hooks import capture_inputs, frozen
+from errata.methods import Computed, Editor, Localizer, localizer, require_targets
+from errata.model.hooks import frozen
 from errata.model.view import ModelView
-from errata.neurons import Attribution, NeuronSet
-
-
-@final
-@dataclass(frozen=True)
-class Contributions(Localizer):
-    """FiNE's own neurons: c of every position, without any gradient.
-
-    `top`      neurons a position (published: 5)
-    `exclude`  layers left out at the end (published: 3), half of the layers at most
-    """
-
-    top: int = 5
-    exclude: int = 3
-
-    def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
-        """c summed over a fact's positions, and the union of their neurons; raises InputError without a target."""
-        if self.top < 1:
-            raise InputError(f"There are no {self.top} neurons a position: give a number from 1.")
-        return [self._of(view, question) for question in targets(view, facts)]
-
-    @torch.no_grad()
-    def _of(self, view: ModelView, question: Question) -> Attribution:
-        modules = [view.projection(layer) for layer in range(view.n_layers)]
-        ids = torch.tensor([question.ids], device=view.device)
-        with frozen(view.model), capture_inputs(modules) as keys:
-            logits = view.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits
-        places = list(question.places)
-        own = logits[0, places].argmax(-1)
-        directions = answer_directions(view)[own].float()
-        each = torch.stack([self._layer(view, layer, keys[layer], places, directions) for layer in keys], dim=1)
-        first = view.n_layers - min(self.exclude, view.n_layers // 2)
-        members = [NeuronSet.top(scores[:first], self.top).members for scores in each]
-        return Attribution(
-            scores=each.sum(0),
-            change=None,
-            neurons=NeuronSet(view.n_layers, view.d_ff, frozenset[tuple[int, int]]().union(*members)),
-            method=self.name,
-            objective="contribution",
-            answer=str(view.tokenizer.decode(own.tolist())).strip(),
-            settings=settings_of(self),
-        )
-
-    def _layer(
-        self, view: ModelView, layer: int, keys: Tensor, places: list[int], directions: Tensor
-    ) -> Float[Tensor, "places d_ff"]:
-        """k ∘ Wᵀ u at every place of one layer."""
-        own = keys.view(-1, view.d_ff)[places].float()
-        return (own * view.pull_back(layer, directions)).cpu()
+from errata.neurons import NeuronSet
 
 
 @dataclass(frozen=True)
@@ -102,7 +54,9 @@ class Fine(Editor):
     `together`    texts in one pass: memory grows with it
     """
 
-    localizer: Localizer = field(default_factory=Contributions)
+    localizer: Localizer = field(
+        default_factory=lambda: localizer("value_vectors", per_token=5, last_layers=3, attributed="target")
+    )
     kl_factor: float = 1.0
     repetition: float = 10.0
     norm: float = 0.1

@@ -6,7 +6,7 @@
 Depth first, each fact is driven to its end before the next one begins, and the next ones undo it; breadth first, every
 epoch sees all facts again. So this is an editor of many facts at once; of one fact it is FT-M.
 
-Source: Yang et al. 2026 (Fine-tuning Done Right in Model Editing), arXiv 2509.22072.
+Source: Yang et al. 2025 (Fine-tuning Done Right in Model Editing), arXiv 2509.22072.
 
 Departures: the mini-batches are drawn once and visited in a new order every epoch, so that what lies below the edited
 layer is computed once. The epochs, the batch, the rate and the stop are ours, and so is the layer: the paper chooses it

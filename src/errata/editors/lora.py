@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, cast, final
 
 import torch
@@ -62,6 +63,16 @@ class Lora(Editor):
             raise InputError(f"There is no rank {self.rank}: give a number from 1.")
 
     @final
+    def require_packages(self) -> None:
+        """Raise MissingPackageError where PEFT is not installed."""
+        try:
+            import_module("peft")
+        except ImportError as error:
+            raise MissingPackageError(
+                "LoRA needs PEFT, which is not installed: pip install 'errata-lm[peft]'"
+            ) from error
+
+    @final
     def settled(self, view: ModelView) -> Lora:
         """With its layers as they are for this model."""
         return replace(self, layers=self.edited_layers(view))
@@ -89,10 +100,9 @@ class Lora(Editor):
 @contextmanager
 def _adapted(view: ModelView, layers: Sequence[int], own: Lora) -> Generator[list[Any]]:
     """Inside, the layers' value projections carry adapters; behind it the model's own modules stand there again."""
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingPackageError("LoRA needs PEFT, which is not installed: pip install 'errata-lm[peft]'") from error
+    own.require_packages()
+    from peft import LoraConfig, inject_adapter_in_model
+
     projections = [view.structure.projections[layer] for layer in layers]
     holders = [view.model.get_submodule(projection.name.rpartition(".")[0]) for projection in projections]
     known = set(view.model.__dict__)

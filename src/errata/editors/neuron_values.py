@@ -62,7 +62,7 @@ class NeuronValues(Editor):
         if self.action == "correct":
             require_targets(facts)
         found = self.localizer.attribute(view, facts)
-        answered = [replace(fact, answer=a.answer) for fact, a in zip(facts, found, strict=True)]
+        answered = [replace(fact, answer=fact.answer or a.answer) for fact, a in zip(facts, found, strict=True)]
         sets = [attribution.neurons for attribution in found]
         gaps = [a.gap for a in found if a.gap is not None]
         measured = {"neurons": [len(chosen) for chosen in sets], "gap": max(gaps, default=None)}

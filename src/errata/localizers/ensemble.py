@@ -47,6 +47,7 @@ class Ensemble(Localizer):
     """Integrated gradients of an answer's probability along the neurons' weights.
 
     `share`       p, share of all neurons to keep (ours: 0.03)
+    `layers`      the layers that E is chosen in; None: all
     `attributed`  y: the fact's new target, or its old answer, the model's own where none is given (ours: target)
     `path`        layer: one layer at a time; all: all layers together, one completeness gap for all (ours: layer)
     `weights`     values: value vectors; neurons: the rows of the key and gate maps too (ours: values)
@@ -60,6 +61,7 @@ class Ensemble(Localizer):
     """
 
     share: float = 0.03
+    layers: tuple[int, ...] | None = None
     attributed: str = "target"
     path: str = "layer"
     weights: str = "values"
@@ -136,7 +138,7 @@ class Ensemble(Localizer):
         return Attribution(
             scores=scores,
             change=change if by_layer else None,
-            neurons=top_share(scores, self.share, float((sums - change.double()).abs().max())),
+            neurons=top_share(scores, self.share, float((sums - change.double()).abs().max()), self.layers),
             method=self.name,
             objective=self.objective,
             answer=answer,

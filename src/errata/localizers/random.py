@@ -2,6 +2,7 @@
 
     score = the other localizer's scores, those of each layer in random order
     E     = the neurons that the other's ensemble becomes by the same shuffle
+    apart   E is drawn among the neurons that the other's ensemble does not hold, as long as the layer has them
 
 Source: none of its own; TNF-DA (AAAI 2025) is compared with random neurons of equal number. Equal numbers in every
 layer are ours.
@@ -16,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from errata.facts import Fact
 from errata.localizers._shuffle import order_of
@@ -30,10 +33,12 @@ class Random(Localizer):
 
     `localizer`  whose count and layers are matched
     `seed`       of the shuffle
+    `apart`      other neurons than the localizer's, as long as the layer has them
     """
 
     localizer: Localizer = field(default_factory=lambda: localizer("knowledge_neurons"))
     seed: int = 0
+    apart: bool = False
 
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
         """The localizer's scores `[layers, d_ff]`, shuffled within each layer."""
@@ -47,6 +52,8 @@ class Random(Localizer):
         members = torch.zeros(found.scores.shape, dtype=torch.bool)
         for layer, index in found.neurons:
             members[layer, index] = True
+        if self.apart:
+            order = _apart(order, members)
         moved = members.gather(-1, order).nonzero().tolist()
         return Attribution(
             scores=found.scores.gather(-1, order),
@@ -57,6 +64,13 @@ class Random(Localizer):
             answer=found.answer,
             settings=settings_of(self),
         )
+
+
+def _apart(order: Int[Tensor, "layers d_ff"], members: Bool[Tensor, "layers d_ff"]) -> Int[Tensor, "layers d_ff"]:
+    """An order that brings members to the places of others, in their own only where those do not suffice."""
+    others_first = members.gather(-1, order).int().argsort(dim=-1, stable=True)
+    members_first = (~members).int().argsort(dim=-1, stable=True)
+    return torch.empty_like(order).scatter(-1, order.gather(-1, others_first), members_first)
 
 
 METHOD = Random

@@ -81,6 +81,16 @@ def load(
     return ModelView(model, tokenizer, name=name, value_projection=value_projection)
 
 
+def layer_count(name: str) -> int | None:
+    """The blocks that a model's configuration names, without its weights; None where it names none."""
+    source, options = _source(name, None)
+    try:
+        config = AutoConfig.from_pretrained(source, **options)
+    except Exception as error:  # as in load
+        raise InputError(f"The model {name!r} has no configuration ({first_line(error)}): {CHOICES}.") from error
+    return getattr(config.get_text_config(), "num_hidden_layers", None)
+
+
 def _source(name: str, revision: str | None) -> tuple[str, dict[str, Any]]:
     """Where from_pretrained finds the model, and the options that go with the place."""
     if name.startswith("pocket-"):

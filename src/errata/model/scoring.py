@@ -29,12 +29,28 @@ def objective(name: str) -> Objective:
     return OBJECTIVES[name]
 
 
-@torch.no_grad()
 def target_log_probs(
     view: ModelView, rows: Sequence[Tokens], batch_size: int = 64
 ) -> list[Float[Tensor, " target_tokens"]]:
     """log p(y_j | x, y_<j) in nats for every target token of every row, rows of like length together."""
     found: list[Tensor] = [torch.empty(0)] * len(rows)
+    for i, logits in _target_logits(view, rows, batch_size):
+        target = torch.tensor(rows[i].target, device=logits.device)
+        found[i] = logits.float().log_softmax(-1).gather(-1, target[:, None])[:, 0].cpu()
+    return found
+
+
+def target_choices(view: ModelView, rows: Sequence[Tokens], batch_size: int = 64) -> list[Int[Tensor, " tokens"]]:
+    """argmax p(· | x, y_<j) for every target token y_j of every row: the model's own token behind the gold prefix."""
+    found: list[Tensor] = [torch.empty(0, dtype=torch.long)] * len(rows)
+    for i, logits in _target_logits(view, rows, batch_size):
+        found[i] = logits.argmax(-1).cpu()
+    return found
+
+
+@torch.no_grad()
+def _target_logits(view: ModelView, rows: Sequence[Tokens], batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Each row's place, and its logits `[target_tokens, vocabulary]` where its target's tokens are predicted."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
     with frozen(view.model):
         for at in range(0, len(order), batch_size):
@@ -44,11 +60,7 @@ def target_log_probs(
                 input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **position_arguments(view.model, batch)
             ).logits
             for row, i in enumerate(group):
-                first, last = rows[i].n_prompt - 1, len(rows[i].ids) - 1
-                log_p = logits[row, first:last].float().log_softmax(-1)
-                target = torch.tensor(rows[i].target, device=log_p.device)
-                found[i] = log_p.gather(-1, target[:, None])[:, 0].cpu()
-    return found
+                yield i, logits[row, rows[i].n_prompt - 1 : len(rows[i].ids) - 1]
 
 
 @torch.no_grad()
