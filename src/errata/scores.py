@@ -11,7 +11,7 @@ Both have 95 % coverage and treat a case, not a prompt, as the unit that was dra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Any, Literal, final
@@ -96,6 +96,12 @@ class Scores(Mapping[str, Score]):
                 raise InputError(f"There are two scores named {score.name!r}: give each quantity its own name.")
             found[score.name] = score
         self._scores = found
+
+    @classmethod
+    def of_cases(cls, rows: Sequence[Mapping[str, float]], protocol: str) -> Scores:
+        """Scores of which higher is better, by name, from each case's value of those that it counts in."""
+        names = sorted({name for row in rows for name in row})
+        return cls(Score(name, protocol, "higher", tuple(row[name] for row in rows if name in row)) for name in names)
 
     def __getitem__(self, name: str) -> Score:
         return self._scores[name]

@@ -37,7 +37,7 @@ from errata.evaluation.probes import MAX_NEW_TOKENS, Reply, answers, reach
 from errata.facts import Examination, Probe
 from errata.model.scoring import says
 from errata.model.view import ModelView
-from errata.scores import Score, Scores
+from errata.scores import Scores
 
 WRITTEN = 50
 # Tokens that a reply may have beyond the longest answer expected.
@@ -120,11 +120,7 @@ def examine(
 
 def score_examined(before: Sequence[Examined], after: Sequence[Examined]) -> Scores:
     """Every score that any case counts in; raises InputError for outcomes of different examinations."""
-    rows = examined_values(before, after)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Scores(
-        Score(name, PROTOCOL, "higher", tuple(row[name] for row in rows if name in row)) for name in sorted(names)
-    )
+    return Scores.of_cases(examined_values(before, after), PROTOCOL)
 
 
 def examined_values(before: Sequence[Examined], after: Sequence[Examined]) -> list[dict[str, float]]:

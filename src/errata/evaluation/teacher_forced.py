@@ -29,7 +29,7 @@ from errata.facts import Examination
 from errata.model.scoring import target_choices
 from errata.model.tokens import Tokens, encode
 from errata.model.view import ModelView
-from errata.scores import Score, Scores
+from errata.scores import Scores
 
 PROTOCOL = "teacher-forced"
 NAMES = {"efficacy": "edit_success"}
@@ -61,11 +61,7 @@ def choose(view: ModelView, found: Sequence[Examination]) -> list[Choices]:
 
 def score_choices(before: Sequence[Choices], after: Sequence[Choices]) -> Scores:
     """Every score that any case counts in; raises InputError for choices of different examinations."""
-    rows = choice_values(before, after)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return Scores(
-        Score(name, PROTOCOL, "higher", tuple(row[name] for row in rows if name in row)) for name in sorted(names)
-    )
+    return Scores.of_cases(choice_values(before, after), PROTOCOL)
 
 
 def choice_values(before: Sequence[Choices], after: Sequence[Choices]) -> list[dict[str, float]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from errata.datasets import counterfact, records, zsre
 from errata.errors import InputError
 from errata.facts import Case
 
+Item = TypeVar("Item")
 POCKET = "pocket-"
 EMBEDDED = ("pocket-gelu", "pocket-swiglu")
 # Of an embedded model's cases, those on which ROME's settings were chosen.
@@ -32,6 +36,17 @@ class Source:
     def described(self) -> dict[str, Any]:
         """What a result says of its data."""
         return {"name": self.name, "files": list(self.files), "skipped": dict(self.skipped), "text": bool(self.text)}
+
+
+def draw(found: Sequence[Item], seed: int, count: int) -> list[Item]:
+    """Of a data set seed 0 takes the first, any other seed draws as many and keeps their order."""
+    places = range(count) if seed == 0 else sorted(random.Random(seed).sample(range(len(found)), count))
+    return [found[at] for at in places]
+
+
+def digest(asked: Any) -> str:
+    """A hash of all that plain values ask."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def source(model: str, data: str | None, files: Sequence[str | Path], text: str | Path | None = None) -> Source:

@@ -92,12 +92,15 @@ def test_a_model_without_facts_needs_data(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.slow
-def test_the_command_writes_numbers_page_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_writes_numbers_page_and_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     given = ["--facts", "4", "--train-facts", "20", "--seeds", "1", "--epochs", "1", "--workers", "1"]
-    assert main(["reproduce", "land", *given, "--out", str(out), "--sweep"]) == 0
+    monkeypatch.setattr("sys.argv", ["errata", "reproduce", "land", *given, "--out", str(out), "--sweep"])
+    assert main() == 0
     assert "wanted" in capsys.readouterr().out
     result = json.loads((out / "land-pocket-gelu.json").read_text(encoding="utf-8"))
     page = (out / "land-pocket-gelu.md").read_text(encoding="utf-8")
-    assert result["command"].startswith("errata ") and len(result["sweep"]["rows"]) > 10
+    assert result["command"].startswith("errata reproduce land --facts 4") and len(result["sweep"]["rows"]) > 10
     assert all((out / name).exists() for name in page.split("](")[1:2]) and "paper, GPT-2" in page

@@ -8,8 +8,6 @@ order; any other seed draws as many, and keeps their order.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +17,7 @@ from errata.datasets import pararel, pocket
 from errata.errors import InputError
 from errata.facts import Case
 from errata.model.pocket.corpus import PocketFact
-from errata.reproduce.source import POCKET, TUNED, Source
+from errata.reproduce.source import POCKET, TUNED, Source, digest, draw
 
 # The split of the shipped detectors, as their provenance says.
 TRAINED_SEED = 0
@@ -36,7 +34,7 @@ class Drawn:
 
     def digest(self) -> str:
         """A hash of all that is asked."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return digest(asdict(self))
 
 
 def drawn(source: Source) -> str:
@@ -56,10 +54,7 @@ def cases_of(source: Source, seed: int, count: int) -> Drawn:
         raise InputError(
             f"{count} facts are wanted and {source.name} gives {len(found)}: give --facts a smaller number."
         )
-    if source.cases is None or seed == 0:
-        chosen = found[:count]
-    else:
-        chosen = [found[at] for at in sorted(random.Random(seed).sample(range(len(found)), count))]
+    chosen = found[:count] if source.cases is None else draw(found, seed, count)
     cases, phrasings = zip(*chosen, strict=True)
     return Drawn(cases, phrasings)
 

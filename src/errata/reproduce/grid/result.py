@@ -18,6 +18,7 @@ from typing import Any
 from errata.reproduce.grid.measure import COSTS, SCORES
 from errata.reproduce.grid.paired import Values, difference, summary, together
 from errata.reproduce.grid.plan import OWN, WHOLE, Plan, Unit
+from errata.reproduce.parts import counted, seconds_of
 
 MEAN = "mean"
 SIDES = ("chosen", "random")
@@ -89,14 +90,12 @@ def result_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
     cells = _cells(plan, units)
     return {
         "units": {
-            "planned": len(units),
-            "measured": sum(done.found is not None for done in units),
-            "missing": [done.unit.name for done in units if done.found is None],
+            **counted(units),
             "failed": [row for done in units if done.found is not None for row in _failures(done.unit, done.found)],
         },
         "cells": [cell.to_dict() for cell in cells],
         "contrasts": _contrasts(cells),
-        "seconds": round(sum(done.found["seconds"] for done in units if done.found is not None), 1),
+        "seconds": seconds_of(units),
     }
 
 

@@ -7,11 +7,8 @@ as many and keeps their order. No fact is about a tuning fact's subject.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from errata.datasets.pocket_examinations import examinations
 from errata.errors import InputError
 from errata.facts import Examination
 from errata.model.load import POCKET
+from errata.reproduce.source import draw
 
 KNOWEDIT = "knowedit"
 # The embedded models by name.
@@ -71,9 +69,7 @@ class Source:
             raise InputError(
                 f"{count} facts are wanted and {self.name} gives {len(rest)} beside {TUNING} for tuning: ask for fewer."
             )
-        drawn = self.kind is not None or seed == 0
-        places = range(count) if drawn else sorted(random.Random(seed).sample(range(len(rest)), count))
-        return tuple(rest[at] for at in places)
+        return tuple(rest[:count] if self.kind is not None else draw(rest, seed, count))
 
 
 def source(model: str, data: str | None, files: Sequence[str | Path]) -> Source:
@@ -95,11 +91,6 @@ def source(model: str, data: str | None, files: Sequence[str | Path]) -> Source:
         )
     found = knowedit.read(files)
     return Source(data, None, Path(files[0]), found.examinations, found.skipped)
-
-
-def digest(found: Sequence[Examination]) -> str:
-    """A hash of all that examinations ask."""
-    return hashlib.sha256(json.dumps([asdict(one) for one in found], sort_keys=True).encode()).hexdigest()
 
 
 def _short(one: Examination) -> Examination:

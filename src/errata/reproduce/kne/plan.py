@@ -117,10 +117,10 @@ class Plan:
         return tuple(Unit(TIMING, own.changed(change), 1, 0, count, change) for own, change in timed)
 
     def edits(self, rates: Mapping[str, Mapping[str, Any] | None]) -> tuple[Unit, ...]:
-        """The main units, single edits and the first seed first; tuned arms take their settings from `rates`."""
+        """The main units, single edits first and then seed by seed; tuned arms take their settings from `rates`."""
         arms = [replace(one, settings={**one.settings, **(rates.get(one.name) or {})}) for one in self.arms]
         return tuple(
-            Unit(MAIN, one, batch, seed, self.facts) for seed in self.seeds for batch in self.batches for one in arms
+            Unit(MAIN, one, batch, seed, self.facts) for batch in self.batches for seed in self.seeds for one in arms
         )
 
     def settings(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from errata.reproduce.kne.arms import KNE
 from errata.reproduce.kne.plan import LAYERS, RATE, SHARE, TIMING, Plan
 from errata.reproduce.kne.rows import Done, is_of, of_arm, paired, row_of
 from errata.reproduce.kne.targets import targets_of
+from errata.reproduce.parts import counted, failures, seconds_of
 from errata.reproduce.summary import mean
 
 COMPARED = ("efficacy", "generalization", "heldout", "portability", "locality")
@@ -20,16 +21,7 @@ def result_of(plan: Plan, edits: Sequence[Done], sweeps: Sequence[Done]) -> dict
     """Everything of the result that is worked out from the units, with the names of those that are missing."""
     units = _parts([*sweeps, *edits])
     return {
-        "units": {
-            "planned": len(units),
-            "measured": sum(done.found is not None for done in units),
-            "missing": [done.unit.name for done in units if done.found is None],
-            "failed": [
-                {"unit": done.unit.name, "facts": done.found["failed"], "error": done.found["error"]}
-                for done in units
-                if done.found is not None and done.found["failed"]
-            ],
-        },
+        "units": {**counted(units), "failed": failures(units)},
         "arms": {done.unit.arm.name: done.found["editor"] for done in reversed(edits) if done.found is not None},
         "tables": {
             str(batch): {
@@ -44,7 +36,7 @@ def result_of(plan: Plan, edits: Sequence[Done], sweeps: Sequence[Done]) -> dict
         "chosen": chosen_rates(plan, sweeps),
         "timing": [{**row, **place} for row, place in zip(_swept(sweeps, TIMING), _places(sweeps), strict=True)],
         "targets": targets_of(plan, edits, sweeps),
-        "seconds": round(sum(done.found["seconds"] for done in units if done.found is not None), 1),
+        "seconds": seconds_of(units),
     }
 
 

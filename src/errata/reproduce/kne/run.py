@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from errata.methods import versions
 from errata.model.identity import identify
 from errata.model.load import layer_count
 from errata.model.view import ModelView
-from errata.reproduce.kne.facts import Source, digest
+from errata.reproduce.kne.facts import Source
 from errata.reproduce.kne.measure import measure
 from errata.reproduce.kne.plan import Plan, Unit
 from errata.reproduce.kne.result import chosen_rates, result_of
 from errata.reproduce.kne.rows import Done
+from errata.reproduce.source import digest
 from errata.reproduce.units import all_threads, measure_missing, read_json, require_all, unmeasured
 
 
@@ -36,7 +38,8 @@ def reproduce(
     tuning = source.tuning(plan.tuning)
     _require(plan, measuring)
     work.mkdir(parents=True, exist_ok=True)
-    digests = {None: digest(tuning), **{seed: digest(own) for seed, own in facts.items()}}
+    asked = {None: tuning, **facts}
+    digests = {seed: digest([asdict(one) for one in own]) for seed, own in asked.items()}
     failures: list[str] = []
     parts = 0
 

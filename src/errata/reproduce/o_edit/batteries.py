@@ -7,16 +7,13 @@ are never edited are the data set's own for cases that are not in the sequence, 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from errata.datasets import pocket
 from errata.errors import InputError
 from errata.facts import Case, Probe
-from errata.reproduce.source import POCKET, TUNED, Source
+from errata.reproduce.source import POCKET, TUNED, Source, draw
 from errata.sequences import Battery, pocket_battery
 
 
@@ -29,14 +26,8 @@ def battery(source: Source, seed: int, edits: int, known: int) -> Battery:
         return Battery(found.cases, found.known, source.text or found.text)
     if len(source.cases) < edits:
         raise InputError(f"{edits} edits are wanted and {source.name} gives {len(source.cases)}: ask for fewer.")
-    places = range(edits) if seed == 0 else sorted(random.Random(seed).sample(range(len(source.cases)), edits))
-    chosen = tuple(source.cases[at] for at in places)
+    chosen = tuple(draw(source.cases, seed, edits))
     return Battery(chosen, _unedited(source.cases, chosen, known, seed), source.text)
-
-
-def digest(battery: Battery) -> str:
-    """A hash of all that a battery asks."""
-    return hashlib.sha256(json.dumps(asdict(battery), sort_keys=True).encode()).hexdigest()
 
 
 def _unedited(cases: Sequence[Case], chosen: Sequence[Case], count: int, seed: int) -> tuple[Probe, ...]:

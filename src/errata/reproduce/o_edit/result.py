@@ -9,6 +9,7 @@ from typing import Any
 from errata.reproduce.o_edit.plan import ABLATION, COVARIANCE, SEQUENCE, SINGLE, Plan
 from errata.reproduce.o_edit.rows import METRICS, SCORES, Done
 from errata.reproduce.o_edit.targets import STABLE, single_targets, targets_of
+from errata.reproduce.parts import counted, failures, seconds_of
 from errata.reproduce.summary import over_seeds
 
 
@@ -16,16 +17,7 @@ def result_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
     """Everything of the result that is worked out from the units, with the names of those that are missing."""
     sequences = [done for done in units if done.unit.kind == SEQUENCE]
     found: dict[str, Any] = {
-        "units": {
-            "planned": len(units),
-            "measured": sum(done.found is not None for done in units),
-            "missing": [done.unit.name for done in units if done.found is None],
-            "failed": [
-                {"unit": done.unit.name, "facts": done.found["failed"], "error": done.found["error"]}
-                for done in units
-                if done.found is not None and done.found["failed"]
-            ],
-        },
+        "units": {**counted(units), "failed": failures(units)},
         "sequences": {
             str(batch): {
                 one.name: _over(
@@ -38,7 +30,7 @@ def result_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
         "alarms": _alarms(sequences),
         "ablation": _ablation(plan, units),
         "covariance": _covariance(plan, units),
-        "seconds": round(sum(done.found["seconds"] for done in units if done.found is not None), 1),
+        "seconds": seconds_of(units),
     }
     found["targets"] = targets_of(plan, sequences, found["alarms"])
     return found

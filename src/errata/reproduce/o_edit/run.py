@@ -7,6 +7,7 @@ that was stopped goes on with the units that are missing; a result can be made o
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from typing import Any
 from errata.methods import versions
 from errata.model.identity import identify
 from errata.model.view import ModelView
-from errata.reproduce.o_edit.batteries import battery, digest
+from errata.reproduce.o_edit.batteries import battery
 from errata.reproduce.o_edit.measure import measure
 from errata.reproduce.o_edit.plan import Plan, Unit
 from errata.reproduce.o_edit.result import editors_of, result_of, single_of, width_of
 from errata.reproduce.o_edit.rows import Done
-from errata.reproduce.source import Source
+from errata.reproduce.source import Source, digest
 from errata.reproduce.units import measure_missing, read_json, require_all
 from errata.sequences import Battery
 
@@ -36,7 +37,7 @@ def reproduce(
     weights = identify(plan.model).weights
     longest = max(plan.edits, plan.single)
     batteries = {seed: battery(source, seed, longest, plan.known) for seed in plan.seeds}
-    digests = {seed: digest(own) for seed, own in batteries.items()}
+    digests = {seed: digest(asdict(own)) for seed, own in batteries.items()}
     places = [(unit, work / plan.file_name(unit, weights, digests[unit.seed])) for unit in plan.units()]
     if measuring:
         missing = [place for place in places if not place[1].exists()]
