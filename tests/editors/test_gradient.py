@@ -199,6 +199,16 @@ def test_other_subjects_stand_in_the_facts_own_templates():
     assert not {fact.text for fact in facts} & set(prompts)
 
 
+def test_other_subjects_are_the_unedited_models_and_sampled_once():
+    view = tiny("llama")
+    view.write(1, -3 * view.weight(1))
+    edited = with_other_subjects(view, FACTS, 6, seed=3)
+    assert edited == with_other_subjects(tiny("llama"), FACTS, 6, seed=3)
+    with torch.no_grad():
+        view.model.get_input_embeddings().weight.zero_()
+    assert with_other_subjects(view, FACTS, 6, seed=3) == edited
+
+
 def test_a_sampled_subject_ends_where_the_template_goes_on():
     view = tiny("gpt2")
 

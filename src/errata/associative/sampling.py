@@ -64,3 +64,14 @@ def contexts_of(view: ModelView, lengths: tuple[int, ...], seed: int) -> list[st
         with view.unedited():
             view.memo[key] = sample_contexts(view, lengths, seed)
     return cast(list[str], view.memo[key])
+
+
+def tokens_of(
+    view: ModelView, count: int, length: int, seed: int, start: tuple[int, ...]
+) -> Int[Tensor, "count length"]:
+    """`sample_tokens` of the unedited model, sampled once a model."""
+    key = ("sampled", count, length, seed, start)
+    if key not in view.memo:
+        with view.unedited():
+            view.memo[key] = sample_tokens(view, count, length, seed, start)
+    return cast(Tensor, view.memo[key])

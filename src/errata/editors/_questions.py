@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from errata.associative.sampling import sample_tokens
+from errata.associative.sampling import tokens_of
 from errata.errors import InputError
 from errata.facts import Fact
 from errata.methods import require_targets
@@ -79,7 +79,7 @@ def essence(facts: Sequence[Fact]) -> list[str]:
 
 
 def with_other_subjects(view: ModelView, facts: Sequence[Fact], count: int, seed: int) -> list[str]:
-    """The facts' prompts, each template once, with up to `count` subjects the model itself writes in their place.
+    """The facts' prompts, each template once, with up to `count` subjects the unedited model writes in their place.
 
     It goes on from what stands before the subject (from its beginning of a text where nothing does) until the word
     that follows the subject in the template comes, or for as many tokens as the fact's own subject has.
@@ -89,7 +89,7 @@ def with_other_subjects(view: ModelView, facts: Sequence[Fact], count: int, seed
     for before, after, subject in _templates(facts):
         start = encode(view.tokenizer, before).ids or _beginning(view)
         length = len(encode(view.tokenizer, f"{before}{subject}").ids) - len(encode(view.tokenizer, before).ids)
-        rows = sample_tokens(view, count, len(start) + max(LONGEST, length), seed, start)
+        rows = tokens_of(view, count, len(start) + max(LONGEST, length), seed, start)
         others = (_subject(view, row[len(start) :].tolist(), after, max(1, length)) for row in rows)
         found += [f"{before}{other}{after}" for other in dict.fromkeys(others) if other and other not in taken]
     return found

@@ -16,8 +16,8 @@ Departures and choices, all [D]: the parameters of a neuron are its value vector
 edited, because a delta is of a value projection. A batch of facts is one optimisation; its ensemble are the neurons
 with the largest summed scores, as many as the facts' own sets have on average, in layers where some fact has one: a
 localizer that was told its layers gives scores of all, and its sets alone show which were meant. The preset `paper` is
-the first line of L alone; `robust` adds the others and sampled contexts. The other subjects are text that the model
-itself samples in the subject's place of the facts' templates, often no real subject: no data set is asked.
+the first line of L alone; `robust` adds the others and sampled contexts. The other subjects are text that the unedited
+model itself samples in the subject's place of the facts' templates, often no real subject: no data set is asked.
 """
 
 from __future__ import annotations

@@ -46,12 +46,12 @@ def test_the_settings_of_kne_are_swept_on_tuning_facts_too() -> None:
         assert (plan.file_name(own, "w", "d") == plan.file_name(tuned, "w", "d")) is same
 
 
-def test_single_edits_of_the_first_seed_come_first_and_tuned_arms_take_what_was_chosen() -> None:
+def test_single_edits_of_all_seeds_come_first_and_tuned_arms_take_what_was_chosen() -> None:
     units = PLAN.edits({"ft_m-tuned": {"lr": 0.002}})
-    assert [(unit.seed, unit.batch) for unit in units[::3]] == [(s, b) for s in (0, 1) for b in (1, 10, 100)]
+    assert [(unit.seed, unit.batch) for unit in units[::3]] == [(s, b) for b in (1, 10, 100) for s in (0, 1)]
     tuned = units[2].arm
     assert tuned.name == "ft_m-tuned" and tuned.resolved(0)["lr"] == 0.002
-    assert units[0].name == "kne-robust, single edits, seed 0" and units[3].name.endswith("batches of 10, seed 0")
+    assert units[0].name == "kne-robust, single edits, seed 0" and units[3].name.endswith("single edits, seed 1")
 
 
 def test_without_tuning_facts_no_arm_is_tuned() -> None:
