@@ -121,3 +121,15 @@ def test_the_tables_of_speed_are_those_of_the_result_file() -> None:
     for name in ("values", "edits", "solve"):
         shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
         assert shown and shown[1] == getattr(tables, name)(result)
+
+
+def test_the_memory_of_kne_is_that_of_the_result_file() -> None:
+    from benchmarks._kne_memory_table import model, table
+
+    page = (ROOT / "docs/kne.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/kne-memory.json").read_text(encoding="utf-8"))
+    shown = re.search(r"<!-- memory -->\n(.*?)\n<!-- /memory -->", page, re.DOTALL)
+    assert shown and shown[1] == table(result) and f"weights ({model(result)})" in page
+    of_kne = [row for row in result["rows"] if row["share"] is not None]
+    assert [row["columns"] for row in of_kne] == sorted(row["columns"] for row in of_kne)
+    assert all(row["peak_bytes"] < 0.5 * row["model_bytes"] for row in of_kne if row["share"] <= 0.1)
