@@ -38,8 +38,13 @@ def test_the_settings_of_kne_are_swept_on_tuning_facts_too() -> None:
     plan = plan_of("pocket-gelu", ["kne-robust", "kne-robust-tuned"], shares=())
     units = plan.sweeps()
     assert [dict(unit.change) for unit in units] == [
-        {"lr": lr, "kl_neighbours": weight} for lr in (0.02, 0.05, 0.1) for weight in (1.0, 5.0)
+        *({"lr": lr, "kl_neighbours": weight} for lr in (0.02, 0.05, 0.1) for weight in (1.0, 5.0)),
+        *({"lr": 0.02, "kl_neighbours": 5.0, "share": share} for share in (0.1, 0.3)),
     ]
+    larger = units[-1].arm.build(0)
+    assert isinstance(larger, Ensemble) and larger.localizer == Integrated(share=0.3) and larger.lr == 0.02
+    tuned = plan.edits({"kne-robust-tuned": {"lr": 0.02, "share": 0.3}})[1].arm
+    assert tuned.name == "kne-robust-tuned" and tuned.build(0) == replace(larger, kl_neighbours=None)
     assert {unit.arm.base for unit in units} == {"kne-robust"} and {unit.kind for unit in units} == {"rate"}
     for chosen, same in (({"lr": 0.05, "kl_neighbours": 5.0}, True), ({"lr": 0.1, "kl_neighbours": 5.0}, False)):
         own, tuned = plan.edits({"kne-robust-tuned": chosen})[:2]

@@ -31,13 +31,18 @@ ARMS = (
     *("lora", "fine", "rome", "memit", "alphaedit"),
 )
 RATES: dict[str, tuple[dict[str, Any], ...]] = {
-    KNE: tuple({"lr": lr, "kl_neighbours": weight} for lr, weight in product((0.02, 0.05, 0.1), (1.0, 5.0))),
+    KNE: (
+        *({"lr": lr, "kl_neighbours": weight} for lr, weight in product((0.02, 0.05, 0.1), (1.0, 5.0))),
+        *({"lr": 0.02, "kl_neighbours": 5.0, "share": share} for share in (0.1, 0.3)),
+    ),
     FT_M: tuple({"lr": lr} for lr in (1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)),
     "ft_l": (
         {"lr": 5e-4, "bound": 5e-4},
         *({"lr": lr, "bound": bound} for lr in (2e-3, 1e-2) for bound in (2e-3, 1e-2, 5e-2)),
     ),
 }
+# Settings that are the ensemble's localizer's, not the editor's.
+OF_LOCALIZER = ("share", "layers")
 STEPS = 25
 # KNE and FT-M with as many steps each, none of which is left out.
 EQUAL_STEPS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -79,19 +84,20 @@ class Arm:
         whole = made.weighted() if isinstance(made, Ensemble) else made
         return json.loads(json.dumps({"editor": made.name, **settings_of(whole)}))
 
+    def with_settings(self, change: Mapping[str, Any]) -> Arm:
+        """With other settings; those of the ensemble's localizer go there, in a control to the one it matches."""
+        own = {name: value for name, value in change.items() if name not in OF_LOCALIZER}
+        of_localizer = {name: value for name, value in change.items() if name in OF_LOCALIZER}
+        if of_localizer:
+            ensemble = {**ENSEMBLE, **of_localizer}
+            control = self.settings.get("localizer")
+            own["localizer"] = {**control, "localizer": ensemble} if control else ensemble
+        return replace(self, settings={**self.settings, **own})
+
     def changed(self, change: Mapping[str, Any]) -> Arm:
         """With other settings, for a sweep."""
-        return self._swept(change, change)
-
-    def within(self, change: Mapping[str, Any]) -> Arm:
-        """With other settings of its ensemble's localizer, for a sweep."""
-        ensemble = {**ENSEMBLE, **change}
-        control = self.settings.get("localizer")
-        return self._swept(change, {"localizer": {**control, "localizer": ensemble} if control else ensemble})
-
-    def _swept(self, change: Mapping[str, Any], settings: Mapping[str, Any]) -> Arm:
         title = ", ".join(f"{name} {json.dumps(value)}" for name, value in change.items())
-        return Arm(f"{self.name}, {title}", self.editor, {**self.settings, **settings}, base=self.name)
+        return replace(self.with_settings(change), name=f"{self.name}, {title}", tuned=None, base=self.name)
 
 
 def arm(name: str) -> Arm:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from errata.errors import InputError
@@ -107,7 +107,7 @@ class Plan:
         places = [(SHARE, {"share": share}) for share in self.shares]
         places += [(LAYERS, {"layers": [layer]}) for layer in self.layers]
         for name in (KNE, RANDOM):
-            found += [(kind, arm(name).within(change), change) for kind, change in places if name in chosen]
+            found += [(kind, arm(name).changed(change), change) for kind, change in places if name in chosen]
         return tuple(Unit(kind, own, 1, 0, self.tuning, change) for kind, own, change in found)
 
     def timings(self) -> tuple[Unit, ...]:
@@ -118,7 +118,7 @@ class Plan:
 
     def edits(self, rates: Mapping[str, Mapping[str, Any] | None]) -> tuple[Unit, ...]:
         """The main units, single edits first and then seed by seed; tuned arms take their settings from `rates`."""
-        arms = [replace(one, settings={**one.settings, **(rates.get(one.name) or {})}) for one in self.arms]
+        arms = [one.with_settings(rates.get(one.name) or {}) for one in self.arms]
         return tuple(
             Unit(MAIN, one, batch, seed, self.facts) for batch in self.batches for seed in self.seeds for one in arms
         )
