@@ -20,6 +20,7 @@ from errata.editors.ensemble import PRESETS
 from errata.errors import InputError
 from errata.methods import Editor, Localizer, editor, localizer, settings_of
 from errata.registry import names
+from errata.reproduce.source import digest
 from errata.training.recipe import THRESHOLDS
 
 KNOWN = "knowledge_neurons"
@@ -215,4 +216,4 @@ def described(method: Localizer | Editor) -> dict[str, Any]:
 
 
 def _key(content: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(content)[:16]

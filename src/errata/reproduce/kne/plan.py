@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from errata.errors import InputError
 from errata.reproduce.kne.arms import ARMS, EQUAL_STEPS, KNE, RANDOM, RATES, Arm, arm
+from errata.reproduce.source import digest
 
 SHARES = (0.003, 0.01, 0.03, 0.1, 0.3)
 BATCHES = (1, 10, 100)
@@ -132,7 +132,7 @@ class Plan:
         """The name of a unit's file: what it is, and a hash of all that its numbers depend on."""
         content = [unit.kind, unit.arm.resolved(unit.seed), unit.batch, unit.seed, unit.facts, self.written]
         place = [self.device or "cpu"] if unit.kind == TIMING else []
-        key = hashlib.sha256(json.dumps([*content, *place, weights, data], sort_keys=True).encode()).hexdigest()[:16]
+        key = digest([*content, *place, weights, data])[:16]
         return f"{unit.kind}-b{unit.batch}-s{unit.seed}-{unit.arm.editor}-{key}.json"
 
 

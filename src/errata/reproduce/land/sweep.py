@@ -7,7 +7,6 @@ answering alike for every fact is seen as that.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 from collections.abc import Sequence
@@ -28,6 +27,7 @@ from errata.model.view import ModelView
 from errata.reproduce.land import edits as editing
 from errata.reproduce.land.plan import Plan
 from errata.reproduce.land.sets import code_sets, land_sets
+from errata.reproduce.source import digest
 from errata.reproduce.summary import mean
 from errata.training.recipe import FactCodeRecipe, LandRecipe
 from errata.training.train import held_out, train
@@ -79,7 +79,7 @@ def sweep(bench: Bench, work: Path, silent: bool = False) -> dict[str, Any]:
     memo: dict[str, Trained] = {}
     rows: list[dict[str, Any]] = []
     for kind, change in tqdm(variants, desc="sweep", unit="variant", disable=silent or None):
-        name = hashlib.sha256(json.dumps([bench.key, kind, change], sort_keys=True).encode()).hexdigest()[:16]
+        name = digest([bench.key, kind, change])[:16]
         path = work / f"sweep-{name}.json"
         if not path.exists():
             sets = _sets(bench, kind, change, memo)

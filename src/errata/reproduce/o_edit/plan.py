@@ -7,7 +7,6 @@ seed: what is measured, written and resumed as a whole.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ from errata.associative.values import ValueSettings
 from errata.errors import InputError
 from errata.methods import Editor, editor, settings_of
 from errata.registry import names
+from errata.reproduce.source import digest
 
 LENGTHS = (1, 10, 50, 100, 200, 500, 1000)
 WATCHED = (20, 30, 75, 150, 300, 400, 700)
@@ -234,7 +234,7 @@ class Plan:
         """All that a unit's numbers depend on, as a hash: editor, sequence, model's weights, data."""
         content = [unit.kind, unit.arm.resolved(unit.seed), unit.batch, unit.seed, unit.edits, weights, data]
         content += [list(self.checkpoints(unit.batch, unit.edits))]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return digest(content)[:16]
 
     def file_name(self, unit: Unit, weights: str, data: str) -> str:
         """The name of a unit's file in the work directory."""
