@@ -27,10 +27,12 @@ from errata.datasets.pocket import cases, facts
 from errata.localizers._asked import rows_of
 from errata.localizers._corrupted import disturbance, state_effects
 from errata.methods import versions
+from errata.model.phrases import says
 from errata.model.pocket.card import write_card
 from errata.model.pocket.corpus import PocketFact, plain_text
-from errata.model.scoring import OBJECTIVES, generate, says, target_log_probs
+from errata.model.scoring import OBJECTIVES, target_log_probs
 from errata.model.tokens import Tokens, encode
+from errata.model.writing import generate
 
 HERE = Path(__file__).parent
 PLACES = ("first subject token", "middle subject tokens", "last subject token", "tokens behind it", "last token")

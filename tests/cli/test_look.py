@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import errata
-from errata.model.scoring import generate, top_tokens
+from errata.model.writing import generate, top_tokens
 from errata.neurons import NeuronSet
 from tests.cli.conftest import Run
 from tests.tiny import D_FF, D_MODEL, LAYERS, tiny

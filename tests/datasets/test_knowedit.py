@@ -9,7 +9,7 @@ import pytest
 from errata.datasets import knowedit
 from errata.errors import InputError
 from errata.facts import Case, Consequence, Examination, Fact, Probe
-from errata.model.scoring import says
+from errata.model.phrases import says
 from tests.shared import shared
 
 

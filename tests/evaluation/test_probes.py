@@ -9,9 +9,9 @@ import torch
 from errata.errors import InputError
 from errata.evaluation import answer_probabilities, answers, check, compare, evaluate, probe, probes, score
 from errata.facts import Case, Fact, Probe
-from errata.model.scoring import generate
 from errata.model.tokens import encode
 from errata.model.view import ModelView
+from errata.model.writing import generate
 from tests.tiny import tiny
 
 FRANCE = Case(

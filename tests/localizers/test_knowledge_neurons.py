@@ -12,8 +12,9 @@ from errata.localizers._paths import path_scores
 from errata.localizers._plain import plain_scores
 from errata.localizers._quadrature import quadrature
 from errata.model.hooks import change_input, count_hooks
-from errata.model.scoring import OBJECTIVES, generate
+from errata.model.scoring import OBJECTIVES
 from errata.model.tokens import encode
+from errata.model.writing import generate
 from tests.tiny import ARCHITECTURES, randomize, tiny
 
 PROBABILITY = OBJECTIVES["probability"]

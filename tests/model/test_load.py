@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from errata.errors import InputError, UnsupportedModelError
 from errata.model.load import POCKET, layer_count, load, pocket
-from errata.model.scoring import generate
+from errata.model.writing import generate
 from tests.tiny import tiny, tiny_tokenizer
 
 

@@ -1,7 +1,11 @@
 """Scoring: batches, padding and caches change nothing; greedy means greedy; an answer is the whole answer."""
 
+import functools
+import inspect
 import warnings
 from collections.abc import Sequence
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -11,19 +15,14 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from errata.errors import InputError
+from errata.model import decoding
 from errata.model.hooks import count_hooks
-from errata.model.scoring import (
-    answer_of,
-    decided,
-    generate,
-    objective,
-    says,
-    stream,
-    target_log_probs,
-    top_tokens,
-)
+from errata.model.phrases import answer_of, decided, says
+from errata.model.prefix import Prefixes, read_prefixes
+from errata.model.scoring import objective, target_log_probs
 from errata.model.tokens import Tokens, encode, pad, pad_id, position_arguments
 from errata.model.view import ModelView
+from errata.model.writing import generate, stream, top_tokens
 from tests.model.families import family
 from tests.shared import shared
 from tests.tiny import ARCHITECTURES, tiny
@@ -106,10 +105,50 @@ def test_padding_on_either_side_changes_nothing(view: ModelView, side: str) -> N
         torch.testing.assert_close(found, one_by_one(view, row), atol=1e-5, rtol=1e-5)
 
 
-def test_generation_is_greedy_whatever_the_batch(view: ModelView) -> None:
+@pytest.mark.parametrize("token_by_token", [True, False])
+def test_generation_is_greedy_whatever_the_batch_and_the_way(view: ModelView, token_by_token: bool) -> None:
     expected = [text(view, prompt, greedy(view, prompt, 6)) for prompt in MIXED]
+    view.memo["token by token"] = token_by_token
     for batch_size in (1, 3, 128):
         assert generate(view, MIXED, max_new_tokens=6, batch_size=batch_size) == expected
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_goes_on_token_by_token(architecture: str) -> None:
+    view = tiny(architecture)
+    generate(view, PROMPTS, max_new_tokens=2)
+    assert view.memo["token by token"] is True
+
+
+def test_a_model_that_goes_on_otherwise_writes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose cache holds other things than it seems to is found out, and asked in its own way."""
+    view = tiny("gpt2")
+    expected = generate(tiny("gpt2"), PROMPTS, max_new_tokens=6)
+
+    def spoiled(view: ModelView, rows: Sequence[Sequence[int]]) -> Prefixes:
+        prefixes = read_prefixes(view, rows)
+        return Prefixes(tuple((keys + 1, values - 1) for keys, values in prefixes.layers), prefixes.mask)
+
+    monkeypatch.setattr(decoding, "read_prefixes", spoiled)
+    assert generate(view, PROMPTS, max_new_tokens=6) == expected
+    assert view.memo["token by token"] is False
+
+
+def test_a_row_that_has_ended_travels_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    view, widths = tiny("llama"), list[int]()
+    rows = [encode(view.tokenizer, prompt).ids for prompt in MIXED]
+    whole = decoding.decode(view, rows, 4, lambda _place, _new: False)
+    forward = view.model.forward
+
+    @functools.wraps(forward)
+    def counted(*given: Any, **named: Any) -> Any:
+        widths.append(len(named["input_ids"]))
+        return forward(*given, **named)
+
+    monkeypatch.setattr(view.model, "forward", counted)
+    found = decoding.decode(view, rows, 4, lambda place, new: len(new) > place)
+    assert found == [new[: place + 1] for place, new in enumerate(whole)]
+    assert sum(widths) == 1 + 2 + 3 + 4
 
 
 def test_a_stream_is_the_generation_to_the_lines_end(view: ModelView) -> None:
@@ -151,12 +190,21 @@ def test_no_part_of_the_models_own_generation_settings_counts(
     assert not caplog.records
 
 
-def test_settings_return_when_generation_fails() -> None:
+def test_settings_return_when_generation_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     view = tiny("llama")
     own = view.model.generation_config
-    with pytest.raises(ValueError, match="max_new_tokens"):
-        generate(view, ["Dante"], max_new_tokens=-1)
+    view.memo["token by token"] = False
+    broken = Mock(side_effect=RuntimeError("no memory"), __signature__=inspect.signature(view.model.forward))
+    monkeypatch.setattr(view.model, "forward", broken)
+    with pytest.raises(RuntimeError, match="no memory"):
+        generate(view, ["Dante"], max_new_tokens=2)
     assert view.model.generation_config is own
+
+
+def test_fewer_tokens_than_none_are_refused() -> None:
+    with pytest.raises(InputError, match="-1"):
+        generate(tiny("llama"), ["Dante"], max_new_tokens=-1)
+    assert generate(tiny("llama"), ["Dante"], max_new_tokens=0) == [""]
 
 
 def test_an_unfinished_stream_leaves_the_model_as_it_was() -> None:

@@ -10,9 +10,10 @@ from errata.deltas import Edit
 from errata.evaluation import probe, score
 from errata.facts import Case, Probe
 from errata.ledger.compare import pair
-from errata.model.scoring import answer_of, generate
+from errata.model.phrases import answer_of
 from errata.model.tokens import encode
 from errata.model.view import ModelView
+from errata.model.writing import generate
 from errata.sequences import Battery, Checkup, Scratch, before, checkup, just_edited
 from errata.sequences.checkup import WINDOW, joined, perplexity
 from errata.sequences.drift import cosines, drift

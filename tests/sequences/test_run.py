@@ -10,8 +10,9 @@ from errata.associative.values import ValueSettings
 from errata.errors import ConflictError, EditError, InputError
 from errata.ledger import Ledger
 from errata.methods import Editor, editor
-from errata.model.scoring import answer_of, generate
+from errata.model.phrases import answer_of
 from errata.model.view import ModelView
+from errata.model.writing import generate
 from errata.sequences import Battery, Health, Kept, Scratch, Step, before, run
 from tests.ledger.conftest import random_edit
 from tests.sequences.planted import SUBJECTS, Planted, battery, facts_of

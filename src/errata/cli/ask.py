@@ -24,7 +24,8 @@ def ask(
     """
     from errata.cli.session import consulted
     from errata.errors import InputError
-    from errata.model.scoring import answer_of, stream, top_tokens
+    from errata.model.phrases import answer_of
+    from errata.model.writing import stream, top_tokens
 
     prompt = prompt.rstrip()
     if not prompt:

@@ -91,7 +91,8 @@ def _phrasings(view: ModelView, fact: Fact, more: list[str]) -> list[Fact]:
     if not more:
         return [fact]
     from errata.facts import Fact
-    from errata.model.scoring import answer_of, generate
+    from errata.model.phrases import answer_of
+    from errata.model.writing import generate
 
     answer = fact.answer or answer_of(generate(view, [fact.text])[0])
     if not answer:

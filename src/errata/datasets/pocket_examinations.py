@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 
 from errata.datasets import pocket
 from errata.facts import SLOT, Case, Composed, Examination, Probe
+from errata.model.phrases import says
 from errata.model.pocket.corpus import PocketFact, phrasings
-from errata.model.scoring import generate, says
 from errata.model.view import ModelView
+from errata.model.writing import generate
 
 INVERSE = {"P36": "P1376", "P1376": "P36"}
 

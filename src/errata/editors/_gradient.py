@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from errata.deltas import WeightDelta
 from errata.editors._questions import Question
 from errata.errors import EditError
+from errata.model.grouping import groups
 from errata.model.head import head_logits
 from errata.model.hooks import add_to_output
 from errata.model.tail import Tail, tail
@@ -138,7 +139,7 @@ class Batch:
         log_p, asked = self.log_probs(), self._asked()
         chosen = log_p[:asked].gather(-1, self.tokens[:asked, None])[:, 0]
         kinds = [self.questions[owner].kind for owner in self.owner[:asked].tolist()]
-        avoid = torch.tensor([kind == "avoid" for kind in kinds], device=log_p.device)
+        avoid = torch.tensor([kind == "avoid" for kind in kinds], dtype=torch.bool, device=log_p.device)
         terms = torch.where(avoid, -torch.log1p(-chosen.exp().clamp_max(1 - 1e-6)), -chosen)
         if self.before is not None:
             kept = (self.before.exp() * (self.before - log_p[asked:])).sum(-1)
@@ -171,9 +172,9 @@ class Batch:
 
 def batches(view: ModelView, questions: Sequence[Question], block: int, together: int) -> list[Batch]:
     """The questions in batches of at most `together` texts of like length, from block `block` on."""
-    texts = sorted(dict.fromkeys(question.ids for question in questions), key=len)
-    groups = [texts[start : start + together] for start in range(0, len(texts), together)]
-    return [batch(view, [q for q in questions if q.ids in group], block) for group in map(set, groups)]
+    texts = list(dict.fromkeys(question.ids for question in questions))
+    parts = ({texts[at] for at in group} for group in groups([*map(len, texts)], together, view.device))
+    return [batch(view, [q for q in questions if q.ids in group], block) for group in parts]
 
 
 def batch(view: ModelView, questions: Sequence[Question], block: int) -> Batch:

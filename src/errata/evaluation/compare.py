@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from errata.errors import InputError
 from errata.evaluation.probes import CaseOutcome, Reply
-from errata.model.scoring import answer_of
+from errata.model.phrases import answer_of
 
 Kind = Literal["prompt", "paraphrase", "neighbour"]
 Verdict = Literal["better", "same", "worse"]

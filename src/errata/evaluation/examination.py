@@ -35,7 +35,7 @@ from errata.evaluation.compare import Change
 from errata.evaluation.metrics import PROTOCOL
 from errata.evaluation.probes import MAX_NEW_TOKENS, Reply, answers, reach
 from errata.facts import Examination, Probe
-from errata.model.scoring import says
+from errata.model.phrases import says
 from errata.model.view import ModelView
 from errata.scores import Scores
 

@@ -12,9 +12,11 @@ from typing import Literal
 
 from errata.errors import InputError
 from errata.facts import Case
-from errata.model.scoring import answer_of, generate, says, target_log_probs
+from errata.model.phrases import answer_of, says
+from errata.model.scoring import target_log_probs
 from errata.model.tokens import encode
 from errata.model.view import ModelView
+from errata.model.writing import generate
 
 MAX_NEW_TOKENS = 12
 

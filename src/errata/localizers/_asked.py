@@ -11,9 +11,10 @@ from errata.errors import InputError
 from errata.facts import Fact
 from errata.methods import require_targets
 from errata.model.jobs import fills_masks, jobs_of
-from errata.model.scoring import answer_of, generate
+from errata.model.phrases import answer_of
 from errata.model.tokens import encode, encode_fact
 from errata.model.view import ModelView
+from errata.model.writing import generate
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ at hand stands in a `Way` (see errata.model.ways).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from errata.model.head import decoder_of, head_values
 from errata.model.hooks import first_tensor, frozen, with_first
 from errata.model.prefix import PrefixCache, Prefixes, attention_to_prefixes
 from errata.model.scoring import Objective
+from errata.model.tokens import takes_positions
 from errata.model.view import ModelView
 
 
@@ -129,8 +129,7 @@ def _decode(view: ModelView, prompts: Prompts, growth: _Growth) -> Tensor:
     if prompts.prefixes is None:
         return decoder(input_ids=prompts.ids, attention_mask=torch.ones_like(prompts.ids), use_cache=False)[0]
     mask = prompts.prefixes.mask
-    takes_positions = "position_ids" in inspect.signature(decoder.forward).parameters
-    place = {"position_ids": mask.sum(-1, keepdim=True) - 1} if takes_positions else {}
+    place = {"position_ids": mask.sum(-1, keepdim=True) - 1} if takes_positions(decoder) else {}
     return decoder(input_ids=prompts.ids, attention_mask=mask, past_key_values=growth.cache, use_cache=True, **place)[0]
 
 

@@ -8,7 +8,6 @@ rows; where it does not, whole rows travel and all else is the same.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from errata.model.fused import fused_activations
 from errata.model.head import decoder_of
 from errata.model.hooks import first_tensor, frozen
 from errata.model.prefix import PrefixCache
-from errata.model.tokens import pad_id
+from errata.model.tokens import pad_id, takes_positions
 from errata.model.view import ModelView
 
 # Rounding, amplified by the blocks; a wrong short cut is off by the size of the states themselves.
@@ -172,8 +171,7 @@ def _agree(short: Tail, whole: Tail) -> bool:
 
 
 def _positions(view: ModelView, positions: Tensor) -> dict[str, Tensor]:
-    takes = "position_ids" in inspect.signature(decoder_of(view).forward).parameters
-    return {"position_ids": positions} if takes else {}
+    return {"position_ids": positions} if takes_positions(decoder_of(view)) else {}
 
 
 @contextmanager

@@ -156,5 +156,9 @@ def pad_id(tokenizer: PreTrainedTokenizerBase) -> int:
 def position_arguments(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
     """`position_ids` for a batch padded in front, where the model takes them; others work them out from the mask."""
     shifted = any(start > 0 for start in batch.start)
-    takes = "position_ids" in inspect.signature(model.forward).parameters
-    return {"position_ids": batch.positions} if shifted and takes else {}
+    return {"position_ids": batch.positions} if shifted and takes_positions(model) else {}
+
+
+def takes_positions(model: nn.Module) -> bool:
+    """Whether the model is told every token's position; others work it out from the mask."""
+    return "position_ids" in inspect.signature(model.forward).parameters

@@ -18,7 +18,7 @@ from errata.errors import ConflictError, EditError, InputError
 from errata.evaluation.probes import answers, reach
 from errata.facts import Case
 from errata.methods import Editor
-from errata.model.scoring import says
+from errata.model.phrases import says
 from errata.model.view import ModelView
 from errata.scores import Scores
 from errata.sequences.battery import Battery
