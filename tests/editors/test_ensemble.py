@@ -1,5 +1,7 @@
 """KNE: its update by hand, its ensemble of several facts, and what its presets weigh."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -114,6 +116,7 @@ def test_presets_are_what_the_settings_say():
     assert len([question for question in asked if question.kind == "learn"]) == 6
     assert sum(q.weight for q in asked if q.kind == "keep") == pytest.approx(own.kl_neighbours + own.kl_essence)
     assert robust.settled(view) == own.settled(view)
+    assert (paper.settled(view).lr, own.lr, replace(robust, lr=0.5).settled(view).lr) == (0.05, 0.02, 0.5)
     assert editor("ensemble", localizer=Fixed(), preset="robust", weight_norm=0.5).settled(view).weight_norm == 0.5
 
 

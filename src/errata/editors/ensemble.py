@@ -41,8 +41,12 @@ from errata.model.hooks import frozen
 from errata.model.view import ModelView
 from errata.neurons import Attribution, NeuronSet
 
-# What a preset gives a setting that is None: kl_neighbours, kl_essence, weight_norm.
-PRESETS = {"paper": (0.0, 0.0, 0.0), "robust": (5.0, 0.1, 1e-2)}
+# What a preset gives a setting that is None. The rate and the first weight of `robust` are the best, over both embedded
+# models, of a sweep on facts that no result uses (docs/kne.md).
+PRESETS = {
+    "paper": {"lr": 0.05, "kl_neighbours": 0.0, "kl_essence": 0.0, "weight_norm": 0.0},
+    "robust": {"lr": 0.02, "kl_neighbours": 5.0, "kl_essence": 0.1, "weight_norm": 1e-2},
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Ensemble(Editor):
     `preset`           paper: the target's NLL alone; robust: with the terms that keep other knowledge
     `batch`            E of several facts: sum, the largest summed scores; union, all facts' neurons
     `alpha`            α
-    `lr`               Adam's learning rate of ΔW: a column moves by about α / √n · lr a step
+    `lr`               Adam's learning rate of ΔW: a column moves by about α / √n · lr a step; None: the preset's
     `steps`            Adam's steps at most
     `stop`             done when every target token is greedy and has this probability; 1: never
     `kl_neighbours`    weight of the divergence on other subjects and on `keep`; None: the preset's
@@ -70,7 +74,7 @@ class Ensemble(Editor):
     preset: str = "paper"
     batch: str = "sum"
     alpha: float = 1.0
-    lr: float = 0.05
+    lr: float | None = None
     steps: int = 50
     stop: float = 0.9
     kl_neighbours: float | None = None
@@ -98,18 +102,13 @@ class Ensemble(Editor):
 
     @final
     def weighted(self) -> Ensemble:
-        """With the preset's weights: all that it settles without a model."""
-        neighbours, kin, norm = PRESETS[self.preset]
-        neighbours = neighbours if self.kl_neighbours is None else self.kl_neighbours
-        if self.keep and not neighbours:
+        """With the preset's rate and weights: all that it settles without a model."""
+        given = {name: getattr(self, name) for name in PRESETS[self.preset]}
+        chosen = {name: PRESETS[self.preset][name] if value is None else value for name, value in given.items()}
+        if self.keep and not chosen["kl_neighbours"]:
             raise InputError("keep has no weight here: choose the preset robust, or give kl_neighbours a weight.")
-        return replace(
-            self,
-            kl_neighbours=neighbours,
-            kl_essence=kin if self.kl_essence is None else self.kl_essence,
-            weight_norm=norm if self.weight_norm is None else self.weight_norm,
-            context_lengths=None if self.context_lengths is None else tuple(self.context_lengths),
-        )
+        lengths = None if self.context_lengths is None else tuple(self.context_lengths)
+        return replace(self, **chosen, context_lengths=lengths)
 
     @final
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
@@ -121,12 +120,12 @@ class Ensemble(Editor):
             scale = self.alpha / len(chosen) ** 0.5
             changes = [Columns.of(view, layer, chosen.in_layer(layer), scale) for layer in layers]
             parts = batches(view, own.questions(view, facts), layers[0], self.together)
-            norm = own.weight_norm or 0.0
+            rate, norm = own.lr or 0.0, own.weight_norm or 0.0
 
             def penalty() -> Tensor:
                 return norm * torch.stack([change.relative_size().cpu() for change in changes]).sum()
 
-            descent = Descent([c.free for c in changes], self.lr, penalty=penalty if norm > 0 else None)
+            descent = Descent([c.free for c in changes], rate, penalty=penalty if norm > 0 else None)
             with added(view, changes):
                 answers, steps = descend(descent, parts, self.steps, surely(self.stop))
         found = {**measured(answers, len(facts), steps), "neurons": len(chosen), "histogram": list(chosen.histogram)}

@@ -46,9 +46,17 @@ def test_the_settings_of_kne_are_swept_on_tuning_facts_too() -> None:
     tuned = plan.edits({"kne-robust-tuned": {"lr": 0.02, "share": 0.3}})[1].arm
     assert tuned.name == "kne-robust-tuned" and tuned.build(0) == replace(larger, kl_neighbours=None)
     assert {unit.arm.base for unit in units} == {"kne-robust"} and {unit.kind for unit in units} == {"rate"}
-    for chosen, same in (({"lr": 0.05, "kl_neighbours": 5.0}, True), ({"lr": 0.1, "kl_neighbours": 5.0}, False)):
+    for chosen, same in (({"lr": 0.02, "kl_neighbours": 5.0}, True), ({"lr": 0.1, "kl_neighbours": 5.0}, False)):
         own, tuned = plan.edits({"kne-robust-tuned": chosen})[:2]
         assert (plan.file_name(own, "w", "d") == plan.file_name(tuned, "w", "d")) is same
+
+
+def test_sweeps_over_place_and_share_run_at_one_rate() -> None:
+    """At the preset's own random neurons of some layers would not have their targets within its steps."""
+    plan = plan_of("pocket-gelu", ["kne-robust", "random"], facts=200, shares=(0.01,), layers=(2,), rates={})
+    built = [unit.arm.build(0) for unit in plan.sweeps()]
+    assert [one.lr for one in built if isinstance(one, Ensemble)] == [0.05] * 4
+    assert [unit.arm.name for unit in plan.sweeps()][::2] == ["kne-robust, share 0.01", "random, share 0.01"]
 
 
 def test_single_edits_of_all_seeds_come_first_and_tuned_arms_take_what_was_chosen() -> None:
@@ -113,8 +121,8 @@ def test_a_file_is_named_by_all_that_its_numbers_depend_on() -> None:
 def test_a_file_is_named_by_what_the_presets_stand_for(monkeypatch: pytest.MonkeyPatch) -> None:
     units = PLAN.edits({"ft_m-tuned": {"lr": 1.0}})[:3]
     before = [PLAN.file_name(unit, "w", "d") for unit in units]
-    assert units[0].arm.resolved(0)["kl_neighbours"] == PRESETS["robust"][0]
-    monkeypatch.setitem(PRESETS, "robust", (2.0, 0.1, 1e-2))
+    assert units[0].arm.resolved(0)["kl_neighbours"] == PRESETS["robust"]["kl_neighbours"]
+    monkeypatch.setitem(PRESETS, "robust", {**PRESETS["robust"], "kl_neighbours": 2.0})
     after = [PLAN.file_name(unit, "w", "d") for unit in units]
     assert [one == other for one, other in zip(before, after, strict=True)] == [False, False, True]
 

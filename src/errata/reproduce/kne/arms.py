@@ -41,6 +41,8 @@ RATES: dict[str, tuple[dict[str, Any], ...]] = {
         *({"lr": lr, "bound": bound} for lr in (2e-3, 1e-2) for bound in (2e-3, 1e-2, 5e-2)),
     ),
 }
+# With it every arm of the sweeps over p and over layers has its targets within its steps, random neurons too.
+SWEPT_RATE = {"lr": 0.05}
 # Settings that are the ensemble's localizer's, not the editor's.
 OF_LOCALIZER = ("share", "layers")
 STEPS = 25

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from errata.errors import InputError
-from errata.reproduce.kne.arms import ARMS, EQUAL_STEPS, KNE, RANDOM, RATES, Arm, arm
+from errata.reproduce.kne.arms import ARMS, EQUAL_STEPS, KNE, RANDOM, RATES, SWEPT_RATE, Arm, arm
 from errata.reproduce.source import digest
 
 SHARES = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -107,7 +107,8 @@ class Plan:
         places = [(SHARE, {"share": share}) for share in self.shares]
         places += [(LAYERS, {"layers": [layer]}) for layer in self.layers]
         for name in (KNE, RANDOM):
-            found += [(kind, arm(name).changed(change), change) for kind, change in places if name in chosen]
+            swept = arm(name).with_settings(SWEPT_RATE)
+            found += [(kind, swept.changed(change), change) for kind, change in places if name in chosen]
         return tuple(Unit(kind, own, 1, 0, self.tuning, change) for kind, own, change in found)
 
     def timings(self) -> tuple[Unit, ...]:
