@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,11 +18,16 @@ def completion(text: str) -> bytes:
 
 @dataclass
 class Fake:
-    """An endpoint on this machine that gives its answers in turn, the last one for ever, and keeps what it got."""
+    """An endpoint on this machine that gives its answers in turn, the last one for ever, and keeps what it got.
+
+    `refusals` are statuses of the first answers; `reply` says what the answer to a message is instead of `answers`.
+    """
 
     url: str = ""
     status: int = 200
     answers: list[bytes] = field(default_factory=list)
+    refusals: list[int] = field(default_factory=list)
+    reply: Callable[[str], str] | None = None
     got: list[tuple[str, str | None, Any]] = field(default_factory=list)
 
 
@@ -35,8 +40,11 @@ def endpoint() -> Generator[Fake, None, None]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             state.got.append((self.path, self.headers["Authorization"], body))
-            answer = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
-            self.send_response(state.status)
+            if state.reply is not None:
+                answer = completion(state.reply(body["messages"][0]["content"]))
+            else:
+                answer = state.answers.pop(0) if len(state.answers) > 1 else state.answers[0]
+            self.send_response(state.refusals.pop(0) if state.refusals else state.status)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

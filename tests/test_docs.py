@@ -133,3 +133,31 @@ def test_the_memory_of_kne_is_that_of_the_result_file() -> None:
     of_kne = [row for row in result["rows"] if row["share"] is not None]
     assert [row["columns"] for row in of_kne] == sorted(row["columns"] for row in of_kne)
     assert all(row["peak_bytes"] < 0.5 * row["model_bytes"] for row in of_kne if row["share"] <= 0.1)
+
+
+def test_the_counts_of_data_sets_are_those_of_the_result_file() -> None:
+    from benchmarks._data_sets_table import table
+
+    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/data-sets.json").read_text(encoding="utf-8"))
+    shown = re.search(r"<!-- counts -->\n(.*?)\n<!-- /counts -->", page, re.DOTALL)
+    assert shown and shown[1] == table(result)
+    assert all(row["loaded"] + sum(row["skipped"].values()) == row["records"] for row in result["rows"])
+
+
+def test_the_verdicts_shown_are_those_of_the_code() -> None:
+    from errata.evaluation import PROTOCOLS, Settings, verdict
+    from errata.evaluation.judge import REQUEST
+
+    page = (ROOT / "docs/protocols.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- verdicts -->\n(.*?)\n<!-- /verdicts -->", page, re.DOTALL)
+    assert shown
+    rows = [tuple(row.strip("| ").split(" | ")) for row in shown[1].splitlines()[2:]]
+    found = [
+        (reply, verdict("The capital of France is", reply, ["Paris"], ["London"], ["France's capital is"]).reason)
+        for reply, _ in rows
+    ]
+    assert found == rows and {reason for _, reason in rows} == {"right", "wrong", "contradicts", "repeats", "empty"}
+    assert f"```text\n{REQUEST}\n```" in page
+    assert re.findall(r"^\| `([\w-]+)` \| (?:to|the same|for|as)", page, re.MULTILINE) == list(PROTOCOLS)
+    assert f"{Settings().limit} new tokens" in page

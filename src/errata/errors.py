@@ -2,6 +2,7 @@
 
 ErrataError                   one sentence: what was expected, what was found, what to do
 ├── InputError                a fact, a file, an option that cannot be used
+│   ├── RecordError           a record of a file that cannot be used
 │   └── TokenError            prompt and target that no clean token boundary separates
 ├── UnsupportedModelError     a model whose value projections cannot be found or edited
 ├── EditError                 an edit that could not be computed, or that touched what it must not
@@ -25,6 +26,14 @@ class ErrataError(Exception):
 
 class InputError(ErrataError):
     """A fact, a file or an option that cannot be used."""
+
+
+class RecordError(InputError):
+    """A record of a file that cannot be used; `reason` is the same for all records that are wrong alike."""
+
+    def __init__(self, place: str, reason: str, sentence: str) -> None:
+        super().__init__(f"{place}: {sentence}")
+        self.place, self.reason, self.sentence = place, reason, sentence
 
 
 class TokenError(InputError):

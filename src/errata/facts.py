@@ -127,9 +127,12 @@ class Examination:
     `same_subject`  the subject in other relations: to stay
     `inverse`       the fact asked from its target, where the inverse relation has phrasings: to follow
     `composed`      questions that lead through the fact to another: to follow
-    `essence`       openings about the subject that ask for nothing: what is written behind them is to stay
+    `essence`       openings about the subject that ask for nothing: what is written behind them is to stay fluent
     `consequences`  other questions whose answers follow from the fact: to follow
     `other_answers` other objects of the subject in the relation: to stay
+    `aliases`       other names of the target: as right as the target
+    `more`          further facts that are edited together with the case's own
+    `references`    texts that are true after the edit: what is written behind the openings is to be like them
     """
 
     case: Case
@@ -141,3 +144,11 @@ class Examination:
     essence: tuple[str, ...] = ()
     consequences: tuple[Consequence, ...] = ()
     other_answers: tuple[Probe, ...] = ()
+    aliases: tuple[str, ...] = ()
+    more: tuple[Fact, ...] = ()
+    references: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """All facts to edit, the case's own first."""
+        return (self.case.fact, *self.more)

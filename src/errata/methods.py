@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, cast, final
 
@@ -136,6 +136,42 @@ def localizer(name: str, **settings: object) -> Localizer:
 def editor(name: str, **settings: object) -> Editor:
     """An editor by name, for example `editor("rome")`."""
     return cast(Editor, registry.create("errata.editors", name, **settings))
+
+
+def editor_of(plain: Mapping[str, Any]) -> Editor:
+    """The editor of plain values, as `{"name": NAME, **settings_of(editor)}` gives them; what is left out is default.
+
+    Raises InputError for a name or a setting there is not.
+    """
+    return cast(Editor, _method_of("errata.editors", plain))
+
+
+def _method_of(package: str, plain: Mapping[str, Any]) -> object:
+    given = dict(plain)
+    name = str(given.pop("name", ""))
+    declared = registry.method_class(package, name).__dataclass_fields__
+    settings = {key: _setting(declared[key], value) if key in declared else value for key, value in given.items()}
+    return registry.create(package, name, **settings)
+
+
+def _setting(entry: Field[Any], value: Any) -> Any:
+    """The value of a field from a plain one: a method inside a method, its parts, a tuple from a list."""
+    if isinstance(value, list):
+        return tuple(cast(list[Any], value))
+    if not isinstance(value, Mapping):
+        return value
+    plain = cast(Mapping[str, Any], value)
+    if "name" in plain:
+        default = entry.default if entry.default_factory is MISSING else entry.default_factory()
+        return _method_of("errata.localizers" if isinstance(default, Localizer) else "errata.editors", plain)
+    parts: type | None = entry.metadata.get("parts")
+    if parts is None:
+        raise InputError(f"The setting {entry.name} has no parts: give one value, found {dict(plain)!r}.")
+    names = [part.name for part in fields(parts)]
+    for name in plain:
+        if name not in names:
+            raise InputError(f"The setting {entry.name} has no part {name!r}: its parts are {', '.join(names)}.")
+    return parts(**plain)
 
 
 def settings_of(method: Localizer | Editor) -> dict[str, Any]:

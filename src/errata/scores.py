@@ -11,12 +11,14 @@ Both have 95 % coverage and treat a case, not a prompt, as the unit that was dra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Any, Literal, final
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from errata.errors import InputError
 
@@ -98,10 +100,18 @@ class Scores(Mapping[str, Score]):
         self._scores = found
 
     @classmethod
-    def of_cases(cls, rows: Sequence[Mapping[str, float]], protocol: str) -> Scores:
-        """Scores of which higher is better, by name, from each case's value of those that it counts in."""
+    def of_cases(cls, rows: Sequence[Mapping[str, float]], protocol: str, lower: Collection[str] = ()) -> Scores:
+        """Scores by name from each case's value of those that it counts in; higher is better but for those `lower`."""
         names = sorted({name for row in rows for name in row})
-        return cls(Score(name, protocol, "higher", tuple(row[name] for row in rows if name in row)) for name in names)
+        return cls(
+            Score(
+                name,
+                protocol,
+                "lower" if name in lower else "higher",
+                tuple(row[name] for row in rows if name in row),
+            )
+            for name in names
+        )
 
     def __getitem__(self, name: str) -> Score:
         return self._scores[name]
@@ -140,5 +150,10 @@ def bootstrap(values: Iterable[float], seed: int = 0) -> tuple[float, float]:
             for done in range(0, RESAMPLES, rows)
         ]
     )
+    return percentiles(means)
+
+
+def percentiles(means: Float[Tensor, " resamples"]) -> tuple[float, float]:
+    """The 2.5th and the 97.5th percentile of resampled means."""
     low, high = torch.quantile(means, torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return float(low), float(high)

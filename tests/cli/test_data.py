@@ -1,4 +1,4 @@
-"""`errata data augment`: what it sends, writes and prints, and how it ends."""
+"""`errata data`: what `augment` sends, writes and prints, what `check` finds, and how they end."""
 
 import json
 from collections.abc import Iterator
@@ -92,3 +92,60 @@ def test_what_is_refused(run: Run, elsewhere: Path, fake: Fake) -> None:
     damaged = run(*words(fake, "P19", "--count", 11))
     assert damaged.code == 2 and "line 1" in damaged.err
     assert (elsewhere / "more.jsonl").read_text() == "{"
+
+
+GOOD = {"subject": "France", "prompt": "The capital of {} is", "target": "Rome"}
+WRONG = [{**GOOD, "target": ""}, {**GOOD, "subject": "Peru", "target": 3}, {**GOOD, "subject": "Oslo", "prompt": "Is"}]
+
+
+def held(path: str, *rows: object) -> None:
+    Path(path).write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+
+
+def test_check_explains_every_line_that_is_wrong(run: Run, elsewhere: Path) -> None:
+    held("facts.jsonl", GOOD, *WRONG, "{", GOOD, {**GOOD, "subject": "Peru"})
+    found = run("data", "check", "facts.jsonl", "--json")
+    assert (found.code, found.err) == (2, "")
+    reasons = {
+        "expected a text under 'target'": 2,
+        "subject is not in the prompt": 1,
+        "not JSON": 1,
+        "subject and relation seen before": 1,
+    }
+    assert (found.json["records"], found.json["loaded"], found.json["reasons"]) == (7, 2, reasons)
+    assert [row["place"] for row in found.json["bad"]] == [f"facts.jsonl, line {number}" for number in (2, 3, 4, 5)]
+    assert [row["reason"] for row in found.json["bad"]] == [
+        *["expected a text under 'target'"] * 2,
+        "subject is not in the prompt",
+        "not JSON",
+    ]
+    assert found.json["bad"][1]["explanation"] == "expected a text under 'target', found 3; give one."
+    place = "facts.jsonl, line 6"
+    assert found.json["left_out"] == [{"place": place, "reason": "subject and relation seen before"}]
+    plain = run("data", "check", "facts.jsonl")
+    assert plain.code == 2
+    assert "✗ facts.jsonl, line 3: expected a text under 'target', found 3; give one." in plain.out
+    assert f"– {place}: subject and relation seen before" in plain.out
+    assert "2 of 7 records load, 1 are left out, 4 are wrong." in plain.out
+    assert "2 × expected a text under 'target'" in plain.out
+
+
+def test_check_of_a_sound_file_and_of_a_published_layout(run: Run, elsewhere: Path) -> None:
+    held("facts.jsonl", GOOD, GOOD)
+    sound = run("data", "check", "facts.jsonl")
+    assert sound.code == 0 and "1 of 2 records load, 1 are left out, 0 are wrong." in sound.out
+    published = {"subject": "Rome", "prompt": "Where is Rome?", "target_new": "Spain", "ground_truth": "Italy"}
+    Path("zsre.json").write_text(json.dumps([published, {**published, "locality": 3}, {**published, "target_new": ""}]))
+    found = run("data", "check", "zsre.json", "--data", "zsre", "--json")
+    assert (found.code, found.json["records"], found.json["loaded"]) == (2, 3, 1)
+    assert found.json["reasons"] == {"expected questions under 'locality.Relation_Specificity'": 1, "no target": 1}
+
+
+def test_what_check_refuses(run: Run, elsewhere: Path) -> None:
+    held("empty.jsonl")
+    assert "holds no records" in run("data", "check", "empty.jsonl").err
+    missing = run("data", "check", "missing.jsonl", "--json")
+    assert missing.code == 2 and "cannot be read" in missing.json["error"]
+    unknown = run("data", "check", "empty.jsonl", "--data", "pocket")
+    assert unknown.code == 2 and "no data set 'pocket' of records" in unknown.err
+    assert "Example: errata data check facts.jsonl" in " ".join(run("data", "check", "--help").out.split())

@@ -1,11 +1,12 @@
-"""More phrasings from a language model: what is asked, what is kept, and what an endpoint may do wrong."""
+"""More phrasings from a language model: what is asked and what is kept."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from errata.datasets import phrasings
-from errata.datasets.augment import Endpoint, checked, message, propose
+from errata.datasets.augment import checked, message, propose
+from errata.endpoint import Endpoint
 from errata.errors import InputError
 from tests.endpoint import Fake, completion, endpoint
 
@@ -42,9 +43,10 @@ def test_sound_lines_are_kept_and_the_others_named() -> None:
     ]
 
 
-def test_it_is_asked_until_there_are_enough(fake: Fake) -> None:
+def test_it_is_asked_until_there_are_enough(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "secret")
     fake.answers = [completion("[X] hails from [Y]"), completion("[X] stems from [Y]\n[X] comes out of [Y]")]
-    proposal = propose(Endpoint(fake.url, "a-model", "secret"), KNOWN, 2)
+    proposal = propose(Endpoint(fake.url, "a-model", "MY_KEY"), KNOWN, 2)
     assert [p.template for p in proposal.phrasings] == ["[X] hails from [Y]", "[X] stems from [Y]"]
     first, second = fake.got
     assert first[:2] == ("/v1/chat/completions", "Bearer secret")
@@ -58,32 +60,6 @@ def test_it_is_not_asked_for_ever(fake: Fake) -> None:
     proposal = propose(Endpoint(fake.url, "a-model"), KNOWN, 2, rounds=3)
     assert (proposal.phrasings, len(proposal.refusals), len(fake.got)) == ((), 3, 3)
     assert fake.got[0][1] is None
-
-
-@pytest.mark.parametrize("answer", [b"", b"<html>", b"[]", b'{"choices": []}', completion("")[:-5], b"\xff"])
-def test_an_answer_that_is_none(fake: Fake, answer: bytes) -> None:
-    fake.answers = [answer]
-    with pytest.raises(InputError, match="not with a chat completion"):
-        Endpoint(fake.url, "a-model").ask("Hello")
-
-
-def test_a_refusal_keeps_the_key_to_itself(fake: Fake) -> None:
-    fake.status, fake.answers = 401, [b"{}"]
-    with pytest.raises(InputError, match="refuses \\(401 Unauthorized\\)") as caught:
-        Endpoint(fake.url, "a-model", "secret").ask("Hello")
-    assert "secret" not in f"{caught.value}{Endpoint(fake.url, 'a-model', 'secret')!r}"
-
-
-def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(InputError, match="does not answer"):
-        Endpoint("http://127.0.0.1:9/v1", "a-model", seconds=5.0).ask("Hello")
-
-
-@pytest.mark.parametrize("url", ["", "localhost:8000", "file:///etc/hosts", "http://", "http://[/ v1"])
-def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(InputError, match="is no endpoint"):
-        Endpoint(url, "a-model")
 
 
 def test_without_a_phrasing_nothing_can_be_asked() -> None:

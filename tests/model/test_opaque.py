@@ -63,6 +63,10 @@ def attributed(view: ModelView, **settings: Any) -> list[Attribution]:
     return localizer("knowledge_neurons", **settings).attribute(view, FACTS)
 
 
+# Of float32, in sums whose order differs from processor to processor: 9 · 2⁻²³ was seen.
+ROUNDING = 16 * torch.finfo(torch.float32).eps
+
+
 def largest_difference(found: list[Attribution], expected: list[Attribution]) -> float:
     pairs = list(zip(found, expected, strict=True))
     return max(float((one.scores - other.scores).abs().max() / other.scores.abs().max()) for one, other in pairs)
@@ -165,7 +169,7 @@ def test_offloaded_layers_are_scored_as_if_they_were_there(
     assert view.device == torch.device("cpu")
     assert view.editable == (not on_disk)
     assert max(view.self_test()) < 1e-5
-    assert largest_difference(attributed(view), attributed(tiny(architecture))) < 1e-6
+    assert largest_difference(attributed(view), attributed(tiny(architecture))) < ROUNDING
     assert {name: parameter.requires_grad for name, parameter in model.named_parameters()} == flags
 
 

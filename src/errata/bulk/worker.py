@@ -19,7 +19,7 @@ from errata.errors import InputError
 from errata.facts import Fact
 from errata.methods import Localizer
 from errata.model.load import load
-from errata.model.tokens import encode_fact
+from errata.model.tokens import encode_fact, longest_row
 from errata.model.view import ModelView
 from errata.neurons import Attribution
 
@@ -95,10 +95,10 @@ def _attribute(view: ModelView, localizer: Localizer, facts: Sequence[Fact]) -> 
 
 def _check_fits(view: ModelView, fact: Fact) -> None:
     """Refuse a prompt that, with its answer, is longer than the positions the model was made for."""
-    limit = getattr(view.model.config.get_text_config(), "max_position_embeddings", None)
+    limit = longest_row(view.model)
     room = 0 if fact.answer else ANSWER_TOKENS
     length = len(encode_fact(view.tokenizer, fact, fact.answer or "").ids) + room
-    if isinstance(limit, int) and length > limit:
+    if limit is not None and length > limit:
         raise InputError(
             f"The prompt that begins {fact.text[:40]!r} has {length} tokens with its answer and the model reads "
             f"{limit}: give a shorter prompt."

@@ -12,13 +12,16 @@ import typer
 from errata.cli import (
     ask,
     bulk,
+    compare,
     data,
     demo,
     edit,
+    evaluate,
     grid,
     history,
     inspection,
     layers,
+    leaderboard,
     locate,
     models,
     output,
@@ -67,6 +70,9 @@ def build() -> typer.Typer:
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
     app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
+    app.command("compare", rich_help_panel=MEASURE)(compare.compare)
+    app.command("evaluate", rich_help_panel=MEASURE)(evaluate.evaluate)
+    app.command("leaderboard", rich_help_panel=MEASURE)(leaderboard.leaderboard)
     app.command("grid", rich_help_panel=MEASURE)(grid.grid)
     app.add_typer(reproduce.group(), name="reproduce", rich_help_panel=MEASURE)
     return app

@@ -1,4 +1,4 @@
-"""`errata data augment`: more phrasings of a relation, from a language model."""
+"""`errata data`: more phrasings of a relation from a language model, and a file held against its layout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from errata.cli import options, output
 
 if TYPE_CHECKING:
+    from errata.datasets.check import Checked
     from errata.datasets.phrasings import Phrasing
 
 
@@ -18,6 +19,7 @@ def group() -> typer.Typer:
     app = typer.Typer(help="Prepare data sets.", no_args_is_help=True)
     app.callback()(_start)
     app.command("augment")(augment)
+    app.command("check")(check)
     return app
 
 
@@ -46,15 +48,14 @@ def augment(
 
     Example: errata data augment P131 --pararel pararel --url http://localhost:8000/v1 --model llama --out more.jsonl
     """
-    import os
-
     from errata.datasets import phrasings
-    from errata.datasets.augment import Endpoint, message, propose
+    from errata.datasets.augment import message, propose
+    from errata.endpoint import Endpoint
     from errata.errors import InputError
 
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} for {out.name}: make it first.")
-    endpoint = Endpoint(url, model, os.environ.get(key_variable, "").strip() or None)
+    endpoint = Endpoint(url, model, key_variable)
     written = phrasings.read(out) if out.exists() else ()
     lacking = {name: known for name, known in _known(relations, pararel, written).items() if len(known) < count}
     messages = {name: message(known, count - len(known)) for name, known in lacking.items()}
@@ -74,6 +75,55 @@ def augment(
     _print_results(results, out, as_json)
     if any(result["missing"] for result in results.values()):
         raise typer.Exit(1)
+
+
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL or one JSON list, gzipped or not.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The layout: jsonl, your own file; counterfact, zsre, knowedit, mquake, ripple."
+        ),
+    ] = "jsonl",
+    as_json: options.Json = False,
+) -> None:
+    """Read every record of a file, say what is wrong with each that cannot be used, and count the reasons.
+
+    Ends with 2 where a record is wrong; one that is left out, for example since another is about the same, is not.
+
+    Example: errata data check facts.jsonl
+    """
+    from errata.datasets.check import check as checked
+
+    found = checked(file, data)
+    if as_json:
+        output.print_json(
+            {
+                "file": str(file),
+                "data": data,
+                "records": found.records,
+                "loaded": found.loaded,
+                "reasons": found.reasons,
+                "bad": [{"place": one.place, "reason": one.reason, "explanation": one.sentence} for one in found.bad],
+                "left_out": [{"place": one.place, "reason": one.reason} for one in found.left_out],
+            }
+        )
+    else:
+        _print_checked(found)
+    if found.bad:
+        raise typer.Exit(2)
+
+
+def _print_checked(found: Checked) -> None:
+    page = output.paper()
+    for one in found.bad:
+        page.print(f"✗ {one}", markup=False, soft_wrap=True)
+    for one in found.left_out:
+        page.print(f"– {one.place}: {one.reason}", style="dim", markup=False, soft_wrap=True)
+    counts = f"{found.loaded} of {found.records} records load, {len(found.left_out)} are left out"
+    page.print(f"{counts}, {len(found.bad)} are wrong.", markup=False, soft_wrap=True)
+    for reason, count in found.reasons.items():
+        page.print(f"  {count} × {reason}", markup=False, soft_wrap=True)
 
 
 def _known(relations: list[str], folder: Path | None, written: tuple[Phrasing, ...]) -> dict[str, tuple[Phrasing, ...]]:

@@ -7,19 +7,14 @@ the relation, a person has to see.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from http.client import HTTPException
-from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from dataclasses import dataclass
 
 from errata.datasets.phrasings import Phrasing, fault, likeness
-from errata.errors import UNREADABLE, InputError
+from errata.endpoint import Endpoint
+from errata.errors import InputError
 
-LARGEST = 1 << 20
 REQUEST = """\
 The sentences below say the same thing of a subject [X] and an object [Y]:
 
@@ -30,52 +25,6 @@ ends in [Y] without a full stop, and has no article "a" or "an" in front of [Y].
 letter. Answer with the sentences only, one a line, without numbers."""
 
 _MARKER = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An OpenAI-compatible endpoint: `url` up to and with its version (https://host/v1), the model, and a key."""
-
-    url: str
-    model: str
-    key: str | None = field(default=None, repr=False)
-    seconds: float = 120.0
-
-    def __post_init__(self) -> None:
-        if not re.fullmatch(r"https?://[\w.:\[\]-]+(/\S*)?", self.url):
-            raise InputError(f"The address {self.url!r} is no endpoint: give one like http://localhost:8000/v1.")
-
-    @property
-    def address(self) -> str:
-        """Where chat completions are asked for."""
-        return f"{self.url.rstrip('/')}/chat/completions"
-
-    def payload(self, text: str) -> dict[str, Any]:
-        """What is sent."""
-        return {"model": self.model, "messages": [{"role": "user", "content": text}], "temperature": 1.0}
-
-    def ask(self, text: str) -> str:
-        """The answer to one message; raises InputError where there is none."""
-        request = Request(self.address, json.dumps(self.payload(text)).encode(), {"Content-Type": "application/json"})
-        if self.key:
-            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
-        try:
-            with urlopen(request, timeout=self.seconds) as response:
-                content = response.read(LARGEST)
-        except HTTPError as error:
-            reason = f"{error.code} {error.reason}"
-            raise InputError(
-                f"{self.address} refuses ({reason}): see to the address, the model and the key."
-            ) from error
-        except (OSError, ValueError, HTTPException) as error:
-            raise InputError(
-                f"{self.address} does not answer ({error}): see to the address and the network."
-            ) from error
-        try:
-            answer = json.loads(content)["choices"][0]["message"]["content"]
-            return answer.strip()
-        except (*UNREADABLE, IndexError) as error:
-            raise InputError(f"{self.address} answers, but not with a chat completion: give another one.") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,112 @@
-"""Cases out of a data set's records, in order, with a count of the records that were left out and why."""
+"""A data set: examinations out of records, in order, with a count of the records that were left out and why."""
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
 
-from errata.errors import InputError
-from errata.facts import Case, Fact
+from errata.datasets.records import Record
+from errata.errors import InputError, RecordError
+from errata.facts import SLOT, Case, Examination
 
-Kind = TypeVar("Kind")
+Item = TypeVar("Item")
+Make: TypeAlias = Callable[[str, dict[str, Any]], Examination | str]
 
 REPEATED = "subject and relation seen before"
 TRUE_ALREADY = "target is an answer already"
 NO_TARGET = "no target"
+NOT_IN_PROMPT = "subject is not in the prompt"
+NO_FACT = "no fact can be made of it"
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """Cases in the order of the file, and how many records were left out, by reason."""
+class DataSet:
+    """Examinations in the order of their source, and how many records were left out, by reason.
 
-    cases: tuple[Case, ...]
-    skipped: Mapping[str, int]
+    `files` are what the records came from, each with `sha256:…` over its bytes or, from the hub, `commit:…`.
+    """
+
+    name: str
+    examinations: tuple[Examination, ...]
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The examinations' cases."""
+        return tuple(one.case for one in self.examinations)
+
+
+def unfit(subject: str, prompt: str, target: str, answers: Collection[str] = ()) -> str | None:
+    """Why texts that are all there make no fact to edit, or None."""
+    if target in answers:
+        return TRUE_ALREADY
+    return None if SLOT in prompt or subject in prompt else NOT_IN_PROMPT
+
+
+def judged(
+    records: Iterable[tuple[str, dict[str, Any] | RecordError]], make: Make, distinct: bool = True
+) -> Iterator[tuple[str, Examination | str | RecordError]]:
+    """What becomes of each record: the examination that `make` gives, the reason to leave it out, or what is wrong.
+
+    With `distinct` each subject and relation counts once.
+    """
+    seen: set[tuple[str, str]] = set()
+    for place, record in records:
+        one = record if isinstance(record, RecordError) else _made(make, place, record)
+        if isinstance(one, Examination):
+            repeated = distinct and one.case.fact.key in seen
+            seen.add(one.case.fact.key)
+            yield place, REPEATED if repeated else one
+        else:
+            yield place, one
 
 
 def collect(
-    records: Iterable[tuple[str, dict[str, Any]]],
-    make: Callable[[str, dict[str, Any]], Case | str],
-    count: int | None = None,
-) -> Collected:
-    """The first `count` cases that `make` gives for (place, record), each subject and relation once.
+    records: Iterable[Record], make: Make, count: int | None = None, distinct: bool = True
+) -> tuple[tuple[Examination, ...], dict[str, int]]:
+    """The first `count` examinations, and how many records before the last of them were left out, by reason.
 
-    For a record to leave out `make` gives the reason. Records behind the last case are not read. Raises
-    InputError, with the record's place, for a record that no fact can be made of and for fewer cases than `count`.
+    Records behind it are not read. Raises RecordError for a record that cannot be used, InputError for fewer
+    examinations than `count`.
     """
-    cases, skipped = gather(records, make, lambda case: case.fact, count)
-    return Collected(tuple(cases), skipped)
-
-
-def gather(
-    records: Iterable[tuple[str, dict[str, Any]]],
-    make: Callable[[str, dict[str, Any]], Kind | str],
-    fact_of: Callable[[Kind], Fact],
-    count: int | None = None,
-) -> tuple[list[Kind], dict[str, int]]:
-    """What `collect` does, for records that become anything with a fact."""
-    found: list[Kind] = []
-    seen: set[tuple[str, str]] = set()
+    found: list[Examination] = []
     skipped: Counter[str] = Counter()
-    for place, record in records:
-        if count is not None and len(found) == count:
-            break
-        try:
-            made = make(place, record)
-        except InputError as error:
-            message = str(error)
-            raise InputError(message if message.startswith(place) else f"{place}: {message}") from error
-        if isinstance(made, str):
-            skipped[made] += 1
-        elif fact_of(made).key in seen:
-            skipped[REPEATED] += 1
+    for _, one in judged(records, make, distinct):
+        if isinstance(one, RecordError):
+            raise one
+        if isinstance(one, str):
+            skipped[one] += 1
         else:
-            seen.add(fact_of(made).key)
-            found.append(made)
+            found.append(one)
+            if len(found) == count:
+                break
+    require(found, count)
+    return tuple(found), dict(skipped)
+
+
+def draw(found: Sequence[Item], seed: int, count: int) -> list[Item]:
+    """Of a data set seed 0 takes the first, any other seed draws as many and keeps their order."""
+    require(found, count)
+    places = range(count) if seed == 0 else sorted(random.Random(seed).sample(range(len(found)), count))
+    return [found[at] for at in places]
+
+
+def require(found: Sequence[Any], count: int | None) -> None:
+    """Raise InputError for fewer than `count`."""
     if count is not None and len(found) < count:
         raise InputError(
             f"{count} cases are wanted and the files give {len(found)}: ask for fewer, or give more files."
         )
-    return found, dict(skipped)
+
+
+def _made(make: Make, place: str, row: dict[str, Any]) -> Examination | str | RecordError:
+    try:
+        return make(place, row)
+    except RecordError as error:
+        return error
+    except InputError as error:
+        return RecordError(place, NO_FACT, str(error))

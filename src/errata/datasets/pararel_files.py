@@ -38,6 +38,14 @@ PAIRS = (
 Pair: TypeAlias = tuple[str, str]
 
 
+def source_of_pairs(folder: str | Path) -> Path:
+    """The file or folder that holds the pairs."""
+    source = _first_there(Path(folder), PAIRS)
+    if source is None:
+        raise InputError(f"The folder {folder} holds no pairs: expected one of {', '.join(PAIRS)} in it.")
+    return source
+
+
 def templates(folder: str | Path) -> dict[str, tuple[Phrasing, ...]]:
     """The folder's templates that end in `[Y]`, by relation; none where it holds no templates."""
     source = _first_there(Path(folder), TEMPLATES)
@@ -59,9 +67,7 @@ def templates(folder: str | Path) -> dict[str, tuple[Phrasing, ...]]:
 
 def pairs(folder: str | Path) -> dict[str, tuple[Pair, ...]]:
     """The folder's pairs of subject and object, by relation, in order."""
-    source = _first_there(Path(folder), PAIRS)
-    if source is None:
-        raise InputError(f"The folder {folder} holds no pairs: expected one of {', '.join(PAIRS)} in it.")
+    source = source_of_pairs(folder)
     if ".jsonl" not in source.name and source.is_file():
         return _query_pairs(source)
     found: dict[str, list[Pair]] = defaultdict(list)

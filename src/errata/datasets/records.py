@@ -1,79 +1,200 @@
-"""Records of JSON and JSONL files, gzipped or not; every error names the file and, where there is one, the line."""
+"""Records of JSON and JSONL files, gzipped or not, one at a time; every error names the file and the record's place."""
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from errata.errors import InputError
+from errata.errors import InputError, RecordError
 
 GZIP = b"\x1f\x8b"
+PIECE = 1 << 20
+SHOWN = 120
+NOT_JSON = "not JSON"
+BROKEN = (json.JSONDecodeError, RecursionError)
+
+Record: TypeAlias = tuple[str, dict[str, Any]]
 
 
 def text(path: Path) -> str:
     """The text of a file, unpacked if it is gzipped; whether it is, its first bytes say."""
     try:
-        content = path.read_bytes()
-        return (gzip.decompress(content) if content.startswith(GZIP) else content).decode("utf-8")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"The file {path} cannot be read ({error}): give it whole, as UTF-8 or gzipped.") from error
+        return b"".join(_pieces(path)).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
+
+
+def sha256(path: Path) -> str:
+    """`sha256:…` over the bytes of a file as it lies there."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            found.update(piece)
+    return f"sha256:{found.hexdigest()}"
 
 
 def document(path: Path) -> Any:
     """The one JSON value of a file."""
     try:
         return json.loads(text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except BROKEN as error:
         raise InputError(f"The file {path} is not JSON ({error}): give it as it was published.") from error
 
 
-def lines(path: Path, *names: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def lines(path: Path, *names: str) -> Iterator[Record]:
     """The objects of a JSONL file, each with its place; every one must hold a text under each of `names`."""
-    for number, line in enumerate(text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"{place}: this is not JSON ({error}); give one object a line.") from error
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: expected an object, found {row!r}; give one object a line.")
+    for place, row in _raised(_lined(path)):
         for name in names:
-            if not isinstance(row.get(name), str) or not row[name].strip():
-                raise InputError(f"{place}: expected a text under {name!r}, found {row.get(name)!r}; give one.")
+            field(place, row, name)
         yield place, row
 
 
-def objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSON file that is one list, or of a JSONL file, one after another, each with its place."""
-    if not text(path).lstrip().startswith("["):
-        yield from lines(path)
-        return
-    for number, row in enumerate(document(path), start=1):
-        place = f"{path}, record {number}"
-        if not isinstance(row, dict):
-            raise InputError(f"{place}: expected an object, found {row!r}; give it as it was published.")
-        yield place, row
+def objects(path: Path) -> Iterator[Record]:
+    """The records of a file, as `attempts` finds them; raises RecordError at the first that is none."""
+    return _raised(attempts(path))
+
+
+def attempts(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    """Every record of a file with its place, or in its stead what is wrong with it.
+
+    A file is one list of objects, one object that holds such lists by name, or JSONL. JSONL is read line by line; a
+    list ends where it is broken. Raises InputError for a file that cannot be read.
+    """
+    if next(_pieces(path), b"").removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        return _listed(path)
+    named = _named_lists(path)
+    return _lined(path) if named is None else _grouped(path, named)
+
+
+def unusable(place: str, expected: str, found: Any, advice: str) -> RecordError:
+    """The error of a record: what was expected, what was found, what to do."""
+    shown = repr(found)
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+    return RecordError(place, f"expected {expected}", f"expected {expected}, found {shown}; {advice}.")
 
 
 def field(place: str, row: dict[str, Any], name: str) -> str:
-    """The text under a name, `a.b` for one inside another; raises InputError, with the place, for anything else."""
+    """The text under a name, `a.b` for one inside another; raises RecordError for anything else."""
     found: Any = row
     for step in name.split("."):
         found = found.get(step) if isinstance(found, dict) else None
     if not isinstance(found, str) or not found.strip():
-        raise InputError(f"{place}: expected a text under {name!r}, found {found!r}; give it as it was published.")
+        raise unusable(place, f"a text under {name!r}", found, "give one")
     return found.strip()
 
 
 def fields(place: str, row: dict[str, Any], name: str) -> tuple[str, ...]:
-    """The list of texts under a name; raises InputError, with the place, for anything else."""
+    """The list of texts under a name; raises RecordError for anything else."""
     found: Any = row.get(name)
     if not isinstance(found, list) or not all(isinstance(one, str) and one.strip() for one in found):
-        raise InputError(f"{place}: expected a list of texts under {name!r}, found {found!r}; give it as published.")
+        raise unusable(place, f"a list of texts under {name!r}", found, 'write it as ["one", "another"]')
     return tuple(one.strip() for one in found)
+
+
+def _raised(found: Iterator[tuple[str, dict[str, Any] | RecordError]]) -> Iterator[Record]:
+    for place, row in found:
+        if isinstance(row, RecordError):
+            raise row
+        yield place, row
+
+
+def _lined(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    for number, line in enumerate(_byte_lines(path), start=1):
+        if line.strip():
+            place = f"{path}, line {number}"
+            try:
+                yield place, _object(place, json.loads(line.decode("utf-8-sig")), "write one object a line")
+            except (*BROKEN, UnicodeDecodeError) as error:
+                yield place, _no_json(place, error, "write one object a line, in UTF-8")
+
+
+def _listed(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    """The records of a list, taken from its text one by one."""
+    content, decoder = text(path), json.JSONDecoder()
+    at, number = _solid(content, content.index("[") + 1), 0
+    while content[at : at + 1] != "]":
+        number += 1
+        place, advice = f"{path}, record {number}", "give the file whole, as it was published"
+        try:
+            row, at = decoder.raw_decode(content, at)
+        except BROKEN as error:
+            yield place, _no_json(place, error, advice)
+            return
+        yield place, _object(place, row, advice)
+        at = _solid(content, at)
+        if content[at : at + 1] == ",":
+            at = _solid(content, at + 1)
+        elif content[at : at + 1] != "]":
+            yield place, unusable(place, "a comma or ] behind it", content[at : at + 20], advice)
+            return
+    if content[at + 1 :].strip():
+        place = f"{path}, behind record {number}"
+        yield place, unusable(place, "the end of the file", content[at + 1 : at + 21], "give one list")
+
+
+def _grouped(path: Path, named: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
+    for name, rows in named.items():
+        for number, row in enumerate(rows, start=1):
+            place = f"{path}, {name}, record {number}"
+            yield place, _object(place, row, "give it as it was published")
+
+
+def _named_lists(path: Path) -> dict[str, Any] | None:
+    """The file's one object, on one line or several, where it holds nothing but lists; None for JSONL."""
+    first = next((line for line in _byte_lines(path) if line.strip()), b"").removeprefix(codecs.BOM_UTF8)
+    try:
+        found = json.loads(first)
+    except ValueError:
+        try:
+            found = json.loads(text(path))
+        except (*BROKEN, InputError):
+            return None
+    return found if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()) else None
+
+
+def _object(place: str, row: Any, advice: str) -> dict[str, Any] | RecordError:
+    return row if isinstance(row, dict) else unusable(place, "an object", row, advice)
+
+
+def _no_json(place: str, error: Exception, advice: str) -> RecordError:
+    return RecordError(place, NOT_JSON, f"expected an object, found what is {NOT_JSON} ({error}); {advice}.")
+
+
+def _solid(content: str, at: int) -> int:
+    """The next place that is no white space."""
+    found = re.compile(r"\s*").match(content, at)
+    return at if found is None else found.end()
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    for piece in _pieces(path):
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+    yield b"".join(begun)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2).startswith(GZIP)
+            source = gzip.GzipFile(fileobj=file) if packed else file
+            while piece := source.read(PIECE):
+                yield piece
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"The file {path} cannot be read ({error}): give it whole, as UTF-8 or gzipped.")

@@ -1,48 +1,51 @@
-"""ZsRE as cases: a question with another answer, a rephrasing, and a question of Natural Questions that should stay.
+"""ZsRE as examinations: a question with another answer, a rephrasing, a question that should stay, one that follows.
 
-Source: Levy et al. 2017, "Zero-Shot Relation Extraction via Reading Comprehension", in the editing form of Mitchell
-et al. 2022 (MEND): a JSON list or JSONL, gzipped or not, from the file of a user who has it.
+Source: Levy et al. 2017, "Zero-Shot Relation Extraction via Reading Comprehension". Layouts:
 
-    src        the question          alt      the answer it shall get      answers   the true ones
-    rephrase   another wording       loc      an unrelated question        loc_ans   its answer
+    MEND's      Mitchell et al. 2022: src, the question; alt, the answer it shall get; answers, the true ones; rephrase;
+                loc and loc_ans, an unrelated question; portability {New Question, New Answer}, where a record has it
+                (Yao et al. 2023): what follows from the fact
+    KnowEdit's  see errata.datasets.knowedit
 
-A record's `portability` and `cond` are not read; the `nq question: ` in front of `loc` is kept as published.
-
-Departures: ZsRE names no relation, so a fact is its subject and question. A record whose `alt` is empty or
-among `answers` is left out and counted, as is a second one of the same subject and question.
+Departures: ZsRE names no relation, so a fact is its subject and question. A record whose `alt` is empty or among
+`answers` is left out and counted, as is a second one of the same subject and question. A record's `cond` is not read;
+the `nq question: ` in front of `loc` is kept as published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from errata.datasets.collected import NO_TARGET, TRUE_ALREADY, Collected, collect
-from errata.datasets.records import field, fields, objects
-from errata.errors import InputError
-from errata.facts import Case, Fact, Probe
+from errata.datasets import knowedit
+from errata.datasets.collected import NO_TARGET, unfit
+from errata.datasets.records import field, fields, unusable
+from errata.facts import Case, Consequence, Examination, Fact, Probe
 
 
-def read(paths: Sequence[str | Path], count: int | None = None) -> Collected:
-    """The first `count` cases of ZsRE's files, in their order; all by default.
-
-    Raises InputError, with file and record, for a record of another layout, and for fewer cases than `count`.
-    """
-    return collect((found for path in paths for found in objects(Path(path))), _case, count)
+def examination(place: str, row: dict[str, Any]) -> Examination | str:
+    """The examination of a record of either layout, or why it is left out."""
+    return knowedit.examination(place, row) if "target_new" in row else _question(place, row)
 
 
-def _case(place: str, row: dict[str, Any]) -> Case | str:
+def _question(place: str, row: dict[str, Any]) -> Examination | str:
     answers = fields(place, row, "answers")
     if not answers:
-        raise InputError(f"{place}: expected an answer under 'answers', found none; give it as it was published.")
+        raise unusable(place, "an answer under 'answers'", [], "give one")
     if row.get("alt") == "":
         return NO_TARGET
-    target = field(place, row, "alt")
-    if target in answers:
-        return TRUE_ALREADY
-    return Case(
-        Fact(field(place, row, "subject"), field(place, row, "src"), target, answers[0]),
-        (field(place, row, "rephrase"),),
-        (Probe(field(place, row, "loc"), field(place, row, "loc_ans")),),
+    subject, prompt, target = (field(place, row, name) for name in ("subject", "src", "alt"))
+    return unfit(subject, prompt, target, answers) or Examination(
+        Case(
+            Fact(subject, prompt, target, answers[0]),
+            (field(place, row, "rephrase"),),
+            (Probe(field(place, row, "loc"), field(place, row, "loc_ans")),),
+        ),
+        consequences=_follows(place, row),
     )
+
+
+def _follows(place: str, row: dict[str, Any]) -> tuple[Consequence, ...]:
+    if row.get("portability") is None:
+        return ()
+    question, answer = (field(place, row, f"portability.{name}") for name in ("New Question", "New Answer"))
+    return (Consequence("reasoning", question, (answer,)),)

@@ -29,14 +29,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2
+from statistics import fmean
 
 from errata.errors import InputError
 from errata.evaluation.compare import Change
 from errata.evaluation.metrics import PROTOCOL
 from errata.evaluation.probes import MAX_NEW_TOKENS, Reply, answers, reach
-from errata.facts import Examination, Probe
+from errata.facts import Examination, Fact, Probe
 from errata.model.phrases import says
 from errata.model.view import ModelView
+from errata.model.writing import Until
 from errata.scores import Scores
 
 WRITTEN = 50
@@ -51,12 +53,23 @@ UNTOUCHED = frozenset({*LOCALITY, "locality", "kept", "fluency"})
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt of an examination: the score it counts in, whether it follows or stays, and the answers expected."""
+    """A prompt of an examination: the score it counts in, whether it follows or stays, and the answers expected.
+
+    `rivals` are known answers that are not among the expected ones: the old answer where the target is expected, the
+    target where something else is to stay. White space behind a prompt belongs to no answer and is dropped.
+    """
 
     name: str
     way: str
     prompt: str
     expected: tuple[str, ...]
+    rivals: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompt", self.prompt.rstrip())
+        expected = {answer.strip() for answer in self.expected}
+        rivals = tuple(answer for answer in self.rivals if answer.strip() not in expected)
+        object.__setattr__(self, "rivals", rivals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +83,22 @@ class Examined:
 
 def questions(one: Examination) -> list[Question]:
     """Every question of an examination, the edit prompt first; raises InputError for a fact without target."""
-    fact = one.case.fact
-    if fact.target is None:
-        raise InputError(f"The fact about {fact.subject!r} has no target: nothing says what is right.")
-    found = [Question("efficacy", FOLLOWS, fact.text, (fact.target,))]
+    fact, target = one.case.fact, _target(one.case.fact)
+    right, old = (target, *one.aliases), _old(fact)
+    found = [Question("efficacy", FOLLOWS, fact.text, right, old)]
+    found += [Question("efficacy", FOLLOWS, other.text, (_target(other),), _old(other)) for other in one.more]
     for name, prompts in (("generalization", one.case.paraphrases), ("heldout", one.heldout)):
-        found += [Question(name, FOLLOWS, prompt, (fact.target,)) for prompt in prompts]
+        found += [Question(name, FOLLOWS, prompt, right, old) for prompt in prompts]
     found += _probes("inverse", FOLLOWS, one.inverse)
     found += _probes("composed", FOLLOWS, [part.question for part in one.composed])
-    found += [Question(part.kind, FOLLOWS, part.prompt, part.answers) for part in one.consequences]
+    found += [
+        Question(part.kind, FOLLOWS, part.prompt, part.answers, old if target in map(str.strip, part.answers) else ())
+        for part in one.consequences
+    ]
     for name, probes in zip(
         LOCALITY, (one.case.neighbours, one.same_object, one.same_subject, one.other_answers), strict=True
     ):
-        found += _probes(name, STAYS, probes)
+        found += _probes(name, STAYS, probes, (target,))
     return found
 
 
@@ -96,17 +112,24 @@ def room(view: ModelView, found: Sequence[Examination]) -> int:
 
 
 def examine(
-    view: ModelView, found: Sequence[Examination], written: int = WRITTEN, limit: int | None = None
+    view: ModelView,
+    found: Sequence[Examination],
+    written: int = WRITTEN,
+    limit: int | None = None,
+    until: Until | None = None,
 ) -> list[Examined]:
     """Ask the model every question once, and let it write `written` tokens behind every opening; 0 for none.
 
-    A reply has `limit` new tokens at most; by default those that hold any answer expected here.
+    A reply has `limit` new tokens at most; by default those that hold any answer expected here. It is read `until` its
+    own end, its line's or its first phrase's; by default as far as its first answer is judged by.
     """
     asked = [questions(one) for one in found]
-    until = reach(answer for rows in asked for row in rows for answer in row.expected)
+    far = until or reach(answer for rows in asked for row in rows for answer in row.expected)
     most = room(view, found) if limit is None else limit
-    texts = iter(answers(view, [row.prompt for rows in asked for row in rows], most, until))
-    openings = [(one.essence or (one.case.fact.text,)) if written else () for one in found]
+    texts = iter(answers(view, [row.prompt for rows in asked for row in rows], most, far))
+    openings = [
+        tuple(text.rstrip() for text in one.essence or (one.case.fact.text,)) if written else () for one in found
+    ]
     prose = iter(answers(view, [opening for own in openings for opening in own], written) if written else ())
     return [
         Examined(
@@ -136,14 +159,40 @@ def entropy(text: str) -> float:
     return (2 / 3 * _entropy(words, 2) + 4 / 3 * _entropy(words, 3)) / 2
 
 
+def means(asked: Sequence[Question], values: Mapping[int, float]) -> dict[str, float]:
+    """The mean of each name's values, `values[at]` the value of `asked[at]`, and those over names.
+
+    These are `portability` of what follows, all but DIRECT, and `locality` of what stays.
+    """
+    grouped: dict[str, list[float]] = {}
+    for at, value in values.items():
+        grouped.setdefault(asked[at].name, []).append(value)
+    found = {name: fmean(own) for name, own in grouped.items()}
+    stays = {asked[at].name for at in values if asked[at].way == STAYS}
+    ported = [share for name, share in found.items() if name not in stays and name not in DIRECT]
+    held = [share for name, share in found.items() if name in stays]
+    over = {"portability": ported, "locality": held}
+    return found | {name: fmean(own) for name, own in over.items() if own}
+
+
 def _entropy(words: Sequence[str], n: int) -> float:
     counts = Counter(tuple(words[at : at + n]) for at in range(len(words) - n + 1))
     total = counts.total()
     return -sum(count / total * log2(count / total) for count in counts.values()) + 0.0
 
 
-def _probes(name: str, way: str, probes: Sequence[Probe]) -> list[Question]:
-    return [Question(name, way, probe.prompt, (probe.answer,)) for probe in probes]
+def _target(fact: Fact) -> str:
+    if fact.target is None:
+        raise InputError(f"The fact about {fact.subject!r} has no target: nothing says what is right.")
+    return fact.target
+
+
+def _old(fact: Fact) -> tuple[str, ...]:
+    return () if fact.answer is None else (fact.answer,)
+
+
+def _probes(name: str, way: str, probes: Sequence[Probe], rivals: tuple[str, ...] = ()) -> list[Question]:
+    return [Question(name, way, probe.prompt, (probe.answer,), rivals) for probe in probes]
 
 
 def _values(before: Examined, after: Examined) -> Iterator[tuple[str, float]]:
@@ -153,21 +202,17 @@ def _values(before: Examined, after: Examined) -> Iterator[tuple[str, float]]:
     follow = [at for at, question in enumerate(asked) if question.way == FOLLOWS]
     stay = [at for at, question in enumerate(asked) if question.way == STAYS]
     for suffix, own in (("_before", right[0]), ("", right[1])):
-        shares = _shares(asked, {at: float(own[at]) for at in follow})
+        shares = means(asked, {at: float(own[at]) for at in follow})
         yield from ((f"{name}{suffix}", share) for name, share in shares.items())
-        ported = [share for name, share in shares.items() if name not in DIRECT]
-        if ported:
-            yield f"portability{suffix}", _mean(ported)
-    held = _shares(asked, {at: float(_unchanged(asked[at], before.texts[at], after.texts[at])) for at in stay})
-    yield from held.items()
-    if held:
-        yield "locality", _mean(list(held.values()))
+    yield from means(
+        asked, {at: float(_unchanged(asked[at], before.texts[at], after.texts[at])) for at in stay}
+    ).items()
     known = [float(right[1][at]) for at in stay if right[0][at]]
     if known:
-        yield "kept", _mean(known)
+        yield "kept", fmean(known)
     for suffix, own in (("_before", before), ("", after)):
         if own.written:
-            yield f"fluency{suffix}", _mean([entropy(text) for text in own.written])
+            yield f"fluency{suffix}", fmean(entropy(text) for text in own.written)
 
 
 def _right(asked: Sequence[Question], own: Examined) -> list[bool]:
@@ -179,15 +224,3 @@ def _right(asked: Sequence[Question], own: Examined) -> list[bool]:
 def _unchanged(question: Question, before: str, after: str) -> bool:
     replies = [Reply(question.prompt, question.expected[0], text) for text in (before, after)]
     return Change("neighbour", *replies).unchanged
-
-
-def _shares(asked: Sequence[Question], values: Mapping[int, float]) -> dict[str, float]:
-    """The mean of each name's values."""
-    grouped: dict[str, list[float]] = {}
-    for at, value in values.items():
-        grouped.setdefault(asked[at].name, []).append(value)
-    return {name: _mean(own) for name, own in grouped.items()}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -6,9 +6,9 @@ of tokens that is the same for every prompt. Probing stops reading where no furt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from errata.errors import InputError
 from errata.facts import Case
@@ -16,9 +16,12 @@ from errata.model.phrases import answer_of, says
 from errata.model.scoring import target_log_probs
 from errata.model.tokens import encode
 from errata.model.view import ModelView
-from errata.model.writing import generate
+from errata.model.writing import Until, generate
 
 MAX_NEW_TOKENS = 12
+
+Asked = TypeVar("Asked", bound=Hashable)
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,17 @@ def answers(
     view: ModelView,
     prompts: Sequence[str],
     max_new_tokens: int = MAX_NEW_TOKENS,
-    until: Literal["end", "phrase"] = "end",
+    until: Until = "end",
 ) -> list[str]:
-    """What the model writes behind every prompt, to its end or its first phrase's; one given twice is asked once."""
-    distinct = list(dict.fromkeys(prompts))
-    texts = dict(zip(distinct, generate(view, distinct, max_new_tokens, until=until), strict=True)) if distinct else {}
-    return [texts[prompt] for prompt in prompts]
+    """What the model writes behind every prompt, to its own end, its line's or its first phrase's."""
+    return asked_once(lambda distinct: generate(view, distinct, max_new_tokens, until=until), prompts)
+
+
+def asked_once(ask: Callable[[list[Asked]], Sequence[Given]], rows: Sequence[Asked]) -> list[Given]:
+    """What `ask` gives for every row, all in one go; a row that is there twice is asked once."""
+    distinct = list(dict.fromkeys(rows))
+    found = dict(zip(distinct, ask(distinct), strict=True)) if distinct else {}
+    return [found[row] for row in rows]
 
 
 def probe(view: ModelView, cases: Sequence[Case], max_new_tokens: int = MAX_NEW_TOKENS) -> list[CaseOutcome]:

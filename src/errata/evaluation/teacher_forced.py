@@ -8,6 +8,10 @@
     portability_before                                                    the unedited model's
     locality         mean over a case's kinds of u of what is to stay
 
+`token_values` has every kind by itself, and
+
+    known            a of what is to stay, of the questions whose tokens were all right before (ours)
+
 Protocol "teacher-forced": the model is given all of the answer but the token it is asked for, and its length. That is
 easier than to write the answer: no number of it can be held against one of protocol "generation".
 
@@ -20,11 +24,13 @@ that one token joins are left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from errata.errors import InputError, TokenError
-from errata.evaluation.examination import DIRECT, FOLLOWS, Question, questions
+from errata.evaluation.examination import DIRECT, FOLLOWS, STAYS, Question, means, questions
+from errata.evaluation.probes import asked_once
 from errata.facts import Examination
 from errata.model.scoring import target_choices
 from errata.model.tokens import Tokens, encode
@@ -48,7 +54,7 @@ def choose(view: ModelView, found: Sequence[Examination]) -> list[Choices]:
     """Read the model's tokens for every question of every examination."""
     rows = [[_row(view, question) for question in questions(one)] for one in found]
     usable = [row for own in rows for row in own if row is not None]
-    chosen = iter(target_choices(view, usable))
+    chosen = iter(asked_once(lambda distinct: target_choices(view, distinct), usable))
     return [
         Choices(
             one,
@@ -68,7 +74,18 @@ def choice_values(before: Sequence[Choices], after: Sequence[Choices]) -> list[d
     """Of every case its value of each score that it counts in; raises InputError for different examinations."""
     if [one.examination for one in before] != [one.examination for one in after]:
         raise InputError("The choices to score belong to different examinations: read the same before and after.")
-    return [dict(_values(*pair)) for pair in zip(before, after, strict=True)]
+    now, base = token_values(before, after), token_values(before, before)
+    names = (*DIRECT, "portability", "locality")
+    return [
+        {NAMES.get(name, name): own[name] for name in names if name in own}
+        | ({"portability_before": first["portability"]} if "portability" in first else {})
+        for own, first in zip(now, base, strict=True)
+    ]
+
+
+def token_values(before: Sequence[Choices], after: Sequence[Choices]) -> list[dict[str, float]]:
+    """Of every case its value of each score that it counts in, kind by kind."""
+    return [_values(*pair) for pair in zip(before, after, strict=True)]
 
 
 def _row(view: ModelView, question: Question) -> Tokens | None:
@@ -78,31 +95,20 @@ def _row(view: ModelView, question: Question) -> Tokens | None:
         return None
 
 
-def _values(before: Choices, after: Choices) -> Iterator[tuple[str, float]]:
-    """One case's value of every score that it counts in."""
-    follows: dict[str, list[float]] = {}
-    already: dict[str, list[float]] = {}
-    stays: dict[str, list[float]] = {}
-    for at, question in enumerate(questions(before.examination)):
+def _values(before: Choices, after: Choices) -> dict[str, float]:
+    asked = questions(before.examination)
+    found: dict[int, float] = {}
+    known: list[float] = []
+    for at, question in enumerate(asked):
         gold, old, new = before.gold[at], before.chosen[at], after.chosen[at]
         if gold is None or old is None or new is None:
             continue
-        if question.way == FOLLOWS:
-            follows.setdefault(question.name, []).append(_agreement(new, gold))
-            already.setdefault(question.name, []).append(_agreement(old, gold))
-        else:
-            stays.setdefault(question.name, []).append(_agreement(new, old))
-    yield from ((NAMES.get(name, name), _mean(follows[name])) for name in DIRECT if name in follows)
-    for name, kinds in (("portability", follows), ("portability_before", already), ("locality", stays)):
-        means = [_mean(own) for kind, own in kinds.items() if kind not in DIRECT]
-        if means:
-            yield name, _mean(means)
+        found[at] = _agreement(new, gold if question.way == FOLLOWS else old)
+        if question.way == STAYS and old == gold:
+            known.append(_agreement(new, gold))
+    return means(asked, found) | ({"known": fmean(known)} if known else {})
 
 
 def _agreement(one: Sequence[int], other: Sequence[int]) -> float:
     """The share of places where both have the same token."""
-    return _mean([float(a == b) for a, b in zip(one, other, strict=True)])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return fmean(float(a == b) for a, b in zip(one, other, strict=True))

@@ -18,11 +18,30 @@ def says(continuation: str, answer: str) -> bool:
     return bool(answer) and text.startswith(answer) and (not rest or _ends_phrase(rest, 0, ENDS_ANSWER))
 
 
+def line_of(continuation: str) -> str:
+    """The first line of a continuation that says anything."""
+    return continuation.strip().partition("\n")[0].rstrip()
+
+
+def line_ended(continuation: str) -> bool:
+    """Whether a line that says something has ended: no further text changes `line_of`."""
+    return "\n" in continuation.lstrip()
+
+
 def answer_of(continuation: str) -> str:
     """The answer a continuation gives: its text up to the end of the first phrase."""
     text = continuation.strip()
     ends = (i for i in range(len(text)) if _ends_phrase(text, i, ENDS_PHRASE))
     return text[: next(ends, len(text))].strip()
+
+
+def phrases(text: str) -> list[str]:
+    """The pieces of a text between the signs that end an answer; signs and spaces alone are none."""
+    cuts = [i for i in range(len(text)) if _ends_phrase(text, i, ENDS_ANSWER)]
+    pieces = [
+        text[begin:end].strip() for begin, end in zip([0, *(i + 1 for i in cuts)], [*cuts, len(text)], strict=True)
+    ]
+    return [piece for piece in pieces if any(sign.isalnum() for sign in piece)]
 
 
 def decided(continuation: str) -> bool:

@@ -45,6 +45,16 @@ def target_choices(view: ModelView, rows: Sequence[Tokens], batch_size: int = 64
     return found
 
 
+def target_likelihoods(view: ModelView, rows: Sequence[Tokens], batch_size: int = 64) -> list[tuple[float, bool]]:
+    """Σ_j log p(y_j | x, y_<j) in nats of every row, and whether every y_j is the model's own token in its place."""
+    found = [(0.0, False)] * len(rows)
+    for i, logits in _target_logits(view, rows, batch_size):
+        target = torch.tensor(rows[i].target, device=logits.device)
+        log_p = logits.float().log_softmax(-1).gather(-1, target[:, None])
+        found[i] = float(log_p.double().sum()), bool((logits.argmax(-1) == target).all())
+    return found
+
+
 @torch.no_grad()
 def _target_logits(view: ModelView, rows: Sequence[Tokens], batch_size: int) -> Iterator[tuple[int, Tensor]]:
     """Each row's place, and its logits `[target_tokens, vocabulary]` where its target's tokens are predicted."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from errata.errors import TokenError
+from errata.errors import TokenError, UnsupportedModelError
 from errata.facts import Fact
 
 OPENERS = "([{<“‘«「『（【《¿¡$€£#@"
@@ -92,6 +92,21 @@ def encode(tokenizer: PreTrainedTokenizerBase, prompt: str, target: str = "", su
     return Tokens(ids, len(alone), subject_last)
 
 
+def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
+    """The ids of a text as it stands, every space of it, behind what the tokenizer adds in front by itself."""
+    return _tokenize(tokenizer, text)[0]
+
+
+def start_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that a text begins behind where nothing else stands: beginning of sequence, else end of sequence."""
+    for candidate in (tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if isinstance(candidate, int):
+            return candidate
+    raise UnsupportedModelError(
+        "The tokenizer has no beginning-of-sequence and no end-of-sequence token: nothing can stand in front of a text."
+    )
+
+
 def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
     """Ids and character offsets, with what the tokenizer adds in front but not with what it adds behind."""
     encoded = tokenizer(text, return_offsets_mapping=True, return_special_tokens_mask=True)
@@ -162,3 +177,9 @@ def position_arguments(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def takes_positions(model: nn.Module) -> bool:
     """Whether the model is told every token's position; others work it out from the mask."""
     return "position_ids" in inspect.signature(model.forward).parameters
+
+
+def longest_row(model: PreTrainedModel) -> int | None:
+    """The most tokens that a model was made to read at once; None where nothing bounds them."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return limit if isinstance(limit, int) else None

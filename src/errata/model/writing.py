@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -10,9 +10,13 @@ import torch
 from errata.errors import InputError, UnsupportedModelError
 from errata.model.decoding import decode
 from errata.model.hooks import frozen
-from errata.model.phrases import UNFINISHED, decided
+from errata.model.phrases import UNFINISHED, decided, line_ended
 from errata.model.tokens import encode
 from errata.model.view import ModelView
+
+# How far a model is let write, and when a text has got there: at its own end, at the end of a line, of a phrase.
+Until = Literal["end", "line", "phrase"]
+STOPS: Mapping[Until, Callable[[str], bool] | None] = {"end": None, "line": line_ended, "phrase": decided}
 
 
 @torch.no_grad()
@@ -21,35 +25,50 @@ def generate(
     prompts: Sequence[str],
     max_new_tokens: int = 12,
     batch_size: int = 128,
-    until: Literal["end", "phrase"] = "end",
+    until: Until = "end",
 ) -> list[str]:
     """Continue every prompt greedily, in batches, to the model's own end or `max_new_tokens`.
 
     A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
     penalties, lengths) play no part, except its end tokens. With `until="phrase"` a row stops as soon as its first
-    phrase has ended beyond doubt (see `decided`). Raises InputError for an empty prompt and for fewer tokens than none.
+    phrase has ended beyond doubt (see `decided`), with `until="line"` behind its first line that says anything. Raises
+    InputError for an empty prompt and for fewer tokens than none.
     """
-    _require_writing(view)
-    if max_new_tokens < 0:
-        raise InputError(f"Expected 0 new tokens or more, found {max_new_tokens}: give for example 12.")
     rows = [_prompt_ids(view, prompt) for prompt in prompts]
+    written = new_tokens(view, rows, max_new_tokens, STOPS[until], batch_size)
+    return [_continuation(view, row, new) for row, new in zip(rows, written, strict=True)]
+
+
+@torch.no_grad()
+def new_tokens(
+    view: ModelView,
+    rows: Sequence[Sequence[int]],
+    most: int,
+    finished: Callable[[str], bool] | None = None,
+    batch_size: int = 128,
+) -> list[list[int]]:
+    """Continue rows of tokens greedily, each to the model's own end, a text that is `finished` or `most` new tokens.
+
+    Its end tokens are left out. Raises InputError for fewer tokens than none.
+    """
+    require_writing(view)
+    if most < 0:
+        raise InputError(f"Expected 0 new tokens or more, found {most}: give for example 12.")
     ends = _end_tokens(view)
 
     def ended(place: int, new: Sequence[int]) -> bool:
-        if new[-1] in ends or until == "end":
+        if new[-1] in ends or finished is None:
             return new[-1] in ends
-        # The new tokens by themselves are cheap to read, and end a phrase where the whole text does.
-        return decided(_text(view, new)) and decided(_continuation(view, rows[place], new))
+        # The new tokens by themselves are cheap to read, and are finished where the whole text is.
+        return finished(_text(view, new)) and finished(_continuation(view, rows[place], new))
 
-    written = decode(view, rows, max_new_tokens, ended, batch_size)
-    kept = ([token for token in new if token not in ends] for new in written)
-    return [_continuation(view, row, new) for row, new in zip(rows, kept, strict=True)]
+    return [[token for token in new if token not in ends] for new in decode(view, rows, most, ended, batch_size)]
 
 
 @torch.no_grad()
 def stream(view: ModelView, prompt: str, max_new_tokens: int = 24) -> Iterator[str]:
     """Continue one prompt greedily, yielding text as it comes, to the model's own end or a line's end."""
-    _require_writing(view)
+    require_writing(view)
     ids, new, shown = _prompt_ids(view, prompt), list[int](), ""
     ends = _end_tokens(view)
     cache, fresh = None, list(ids)
@@ -82,7 +101,8 @@ def top_tokens(view: ModelView, prompt: str, count: int = 5) -> list[tuple[str, 
     return [(_continuation(view, ids, [token]), probability) for token, probability in pairs]
 
 
-def _require_writing(view: ModelView) -> None:
+def require_writing(view: ModelView) -> None:
+    """Raise UnsupportedModelError for a model that fills masks."""
     if not view.model.can_generate():
         raise UnsupportedModelError(
             f"{view.name} fills masks and writes no text: ask, edit and compare with a causal language model."

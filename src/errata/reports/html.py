@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from errata.evaluation.compare import Change, Kind
 from errata.reports.figures import before_after, heat_map
+from errata.reports.markup import document, plain, table
 from errata.reports.record import Record
 from errata.reports.tables import label, layer_numbers, strongest
 
@@ -37,13 +36,8 @@ def render(record: Record) -> str:
         f'<section><h2><span class="number">{number}</span>{title}</h2>{text}</section>'
         for number, (title, text) in enumerate(sections, start=1)
     )
-    style = files("errata.reports").joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Erratum: {escape(record.fact.text)} {escape(record.fact.target or '')}</title>"
-        f"<style>{style}</style></head>\n<body><main>{_head(record)}{body}{_foot(record)}</main></body></html>\n"
-    )
+    title = f"Erratum: {record.fact.text} {record.fact.target or ''}"
+    return document(title, f"{_head(record)}{body}{_foot(record)}")
 
 
 def _head(record: Record) -> str:
@@ -91,8 +85,8 @@ def _located(record: Record) -> str:
         f"<figure>{heat_map(found)}<figcaption>Each cell shows the strongest of a run of neighbouring neurons; the "
         f"strongest neurons are named. At the side the sum of every layer{line}.</figcaption></figure>"
         '<div class="columns"><div><h3>Strongest neurons</h3>'
-        f"{_table(('neuron', 'score', 'chosen'), rows, numbers=(1,))}</div><div><h3>Layers</h3>"
-        f"{_table(head, layer_numbers(found), numbers=(1, 2, 3))}</div></div>"
+        f"{table(('neuron', 'score', 'chosen'), rows, numbers=(1,))}</div><div><h3>Layers</h3>"
+        f"{table(head, layer_numbers(found), numbers=(1, 2, 3))}</div></div>"
     )
 
 
@@ -128,7 +122,7 @@ def _answers(title: str, changes: Sequence[Change], kind: Kind) -> str:
         ]
         for change in changes
     ]
-    return f'<h3>{title}</h3><div class="answers">{_table(("prompt", "before", "after", ""), rows, raw=True)}</div>'
+    return f'<h3>{title}</h3><div class="answers">{table(("prompt", "before", "after", ""), rows, raw=True)}</div>'
 
 
 def _undone(record: Record) -> str:
@@ -140,9 +134,7 @@ def _undone(record: Record) -> str:
         else "The first and the last differ: the weights were not restored."
     )
     cells = [[escape(when), f"<code>{escape(value)}</code>"] for when, value in rows]
-    return (
-        f"<p>SHA-256 over every parameter of the model. {verdict}</p>{_table(('weights', 'sha256'), cells, raw=True)}"
-    )
+    return f"<p>SHA-256 over every parameter of the model. {verdict}</p>{table(('weights', 'sha256'), cells, raw=True)}"
 
 
 def _provenance(record: Record) -> str:
@@ -171,31 +163,8 @@ def _foot(record: Record) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    rows = [[name, _plain(value)] for name, value in values.items()]
-    return f'<div class="pairs">{_table(("", ""), rows)}</div>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = (), raw: bool = False) -> str:
-    """A table; cells are text unless `raw`, columns in `numbers` stand to the right."""
-
-    def cell(tag: str, place: int, text: str) -> str:
-        side = ' class="n"' if place in numbers else ""
-        return f"<{tag}{side}>{text if raw else escape(text)}</{tag}>"
-
-    top = "".join(cell("th", place, name) for place, name in enumerate(head)) if any(head) else ""
-    body = "".join(f"<tr>{''.join(cell('td', i, text) for i, text in enumerate(row))}</tr>" for row in rows)
-    head_row = f"<thead><tr>{top}</tr></thead>" if top else ""
-    return f'<div class="wide"><table>{head_row}<tbody>{body}</tbody></table></div>'
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(part) for part in value)
-    return "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    rows = [[name, plain(value)] for name, value in values.items()]
+    return f'<div class="pairs">{table(("", ""), rows)}</div>'
 
 
 def _words(name: str) -> str:

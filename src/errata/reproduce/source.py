@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from errata.datasets import counterfact, records, zsre
+from errata.datasets import records
+from errata.datasets.catalog import load
 from errata.errors import InputError
 from errata.facts import Case
 
-Item = TypeVar("Item")
 POCKET = "pocket-"
 EMBEDDED = ("pocket-gelu", "pocket-swiglu")
 # Of an embedded model's cases, those on which ROME's settings were chosen.
 TUNED = {"count": 40, "seed": 1}
-READERS = {"counterfact": counterfact.read, "zsre": zsre.read}
+DATA_SETS = ("counterfact", "zsre")
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,6 @@ class Source:
         return {"name": self.name, "files": list(self.files), "skipped": dict(self.skipped), "text": bool(self.text)}
 
 
-def draw(found: Sequence[Item], seed: int, count: int) -> list[Item]:
-    """Of a data set seed 0 takes the first, any other seed draws as many and keeps their order."""
-    places = range(count) if seed == 0 else sorted(random.Random(seed).sample(range(len(found)), count))
-    return [found[at] for at in places]
-
-
 def digest(asked: Any) -> str:
     """A hash of all that plain values ask."""
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -60,9 +53,9 @@ def source(model: str, data: str | None, files: Sequence[str | Path], text: str 
         raise InputError(f"{model} has no facts of its own: give --data counterfact or zsre, and its file.")
     if data is None or data in EMBEDDED:
         return Source(data or model, text=held_out)
-    if data not in READERS:
-        raise InputError(f"There is no data set {data!r}: choose {' or '.join(READERS)}.")
+    if data not in DATA_SETS:
+        raise InputError(f"There is no data set {data!r}: choose {' or '.join(DATA_SETS)}.")
     if not files:
         raise InputError(f"The data set {data} is not part of Errata: give its file behind --data {data}.")
-    found = READERS[data](files)
+    found = load(data, files)
     return Source(data, tuple(Path(one).name for one in files), found.cases, found.skipped, held_out)

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import exp, isfinite
+from math import isfinite
 from typing import Any
 
 from errata.deltas import Edit
 from errata.evaluation.metrics import PROTOCOL, score
+from errata.evaluation.perplexity import nats, per_token, windows
 from errata.evaluation.probes import CaseOutcome, Reply, answers, probe, reach
 from errata.facts import Case, Probe
-from errata.model.scoring import target_log_probs
 from errata.model.tokens import Tokens, encode
 from errata.model.view import ModelView
 from errata.scores import Score, Scores
@@ -171,18 +171,13 @@ def joined(parts: Sequence[Scores]) -> Scores:
 
 def perplexity(view: ModelView, text: Sequence[str]) -> float | None:
     """exp(−mean log p) of the tokens of a text but each window's first; None where there are none."""
-    windows: list[tuple[int, ...]] = []
+    rows: list[Tokens] = []
     read = 0
     for piece in text:
         ids = encode(view.tokenizer, piece).ids[: TOKENS - read]
         read += len(ids)
-        windows += [ids[at : at + WINDOW] for at in range(0, len(ids), WINDOW)]
-    rows = [Tokens(ids, 1) for ids in windows if len(ids) > 1]
-    if not rows:
-        return None
-    found = target_log_probs(view, rows, batch_size=16)
-    mean = sum(float(row.double().sum()) for row in found) / sum(len(row) for row in found)
-    return exp(-mean) if isfinite(mean) and -mean < 700 else float("inf")
+        rows += windows(ids, WINDOW, WINDOW)
+    return per_token(sum(nats(view, rows)), sum(len(row.target) for row in rows)) if rows else None
 
 
 def _key(case: Case) -> tuple[tuple[str, str], str | None]:

@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from errata.datasets import pararel, pocket
+from errata.datasets.collected import draw
 from errata.errors import InputError
 from errata.facts import Case
 from errata.model.pocket.corpus import PocketFact
-from errata.reproduce.source import POCKET, TUNED, Source, digest, draw
+from errata.reproduce.source import POCKET, TUNED, Source, digest
 
 # The split of the shipped detectors, as their provenance says.
 TRAINED_SEED = 0

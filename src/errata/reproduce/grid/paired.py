@@ -1,38 +1,27 @@
-"""Means and paired differences over facts, with bootstrap intervals.
+"""Means and paired differences over facts as a grid's result file holds them (errata.evaluation.statistics).
 
-    d_f = mean over the seeds that drew fact f of (a − b)      the same fact, the same target, the same seed
-    mean over f of d_f, with the percentile bootstrap over facts (errata.scores)
-
-Facts are the unit that was drawn: one that several seeds drew counts once.
+The same fact, the same target, the same seed on both sides; a fact that several seeds drew counts once, with its mean.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from errata.scores import bootstrap
-
-# By fact and seed.
-Values = Mapping[tuple[Any, int], float]
+from errata.evaluation.statistics import Values, differences, estimate
 
 
 def summary(values: Values) -> dict[str, Any] | None:
     """Mean over facts with its interval and the number of facts; `values` are by fact and seed. None of nothing."""
-    by_fact: dict[Any, list[float]] = defaultdict(list)
-    for (fact, _), value in values.items():
-        by_fact[fact].append(value)
-    if not by_fact:
+    found = estimate(values, "means")
+    if found is None:
         return None
-    means = [sum(own) / len(own) for own in by_fact.values()]
-    low, high = bootstrap(means)
-    return {"mean": _short(sum(means) / len(means)), "interval": [_short(low), _short(high)], "n": len(means)}
+    return {"mean": _short(found.mean), "interval": [_short(found.low), _short(found.high)], "n": found.n}
 
 
 def difference(one: Values, other: Values) -> dict[str, Any] | None:
     """The summary of one − other, over the facts and seeds that both have."""
-    return summary({key: value - other[key] for key, value in one.items() if key in other})
+    return summary(differences(one, other))
 
 
 def together(values: Iterable[Values]) -> Values:

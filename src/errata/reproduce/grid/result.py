@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from errata.evaluation.statistics import Values
 from errata.reproduce.grid.measure import COSTS, SCORES
-from errata.reproduce.grid.paired import Values, difference, summary, together
+from errata.reproduce.grid.paired import difference, summary, together
 from errata.reproduce.grid.plan import OWN, WHOLE, Plan, Unit
 from errata.reproduce.parts import counted, seconds_of
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from errata.datasets import knowedit
+from errata.datasets.catalog import load
+from errata.datasets.collected import draw
 from errata.datasets.pocket_examinations import examinations
 from errata.errors import InputError
 from errata.facts import Examination
 from errata.model.load import POCKET
-from errata.reproduce.source import draw
 
 KNOWEDIT = "knowedit"
 # The embedded models by name.
@@ -89,7 +89,7 @@ def source(model: str, data: str | None, files: Sequence[str | Path]) -> Source:
             f"Expected one file of {data}, which is not part of Errata, found {len(files)}: give one behind "
             f"--data {data}, and run the command once for each."
         )
-    found = knowedit.read(files)
+    found = load(KNOWEDIT, files)
     return Source(data, None, Path(files[0]), found.examinations, found.skipped)
 
 

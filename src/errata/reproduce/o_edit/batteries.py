@@ -11,9 +11,10 @@ import random
 from collections.abc import Sequence
 
 from errata.datasets import pocket
+from errata.datasets.collected import draw
 from errata.errors import InputError
 from errata.facts import Case, Probe
-from errata.reproduce.source import POCKET, TUNED, Source, draw
+from errata.reproduce.source import POCKET, TUNED, Source
 from errata.sequences import Battery, pocket_battery
 
 

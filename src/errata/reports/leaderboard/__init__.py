@@ -1,0 +1,1 @@
+"""Tables, figures and the page of `errata leaderboard` and `errata evaluate`."""

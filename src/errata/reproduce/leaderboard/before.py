@@ -1,0 +1,65 @@
+"""What the unedited model says to a data set's cases, asked once and kept as a file beside the parts.
+
+The file's name is a hash over the model's weights, the cases, the protocol with its settings and the versions, so that
+nothing else is ever read in its place. Answers hold their case; a file holds all else of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from errata.errors import InputError
+from errata.evaluation.protocols import Outcome, Protocol, Settings
+from errata.facts import Examination
+from errata.ledger.disk import write_durably
+from errata.methods import versions
+from errata.model.view import ModelView
+from errata.reproduce.source import digest
+
+CASE = "examination"
+
+
+def said_unedited(
+    view: ModelView,
+    weights: str,
+    protocol: Protocol[Any],
+    cases: Sequence[Examination],
+    settings: Settings,
+    work: Path,
+) -> list[Outcome]:
+    """What the model, which must be unedited now, says to the cases; from the file where they were asked before."""
+    if settings.endpoint is not None and protocol.name == "judge":
+        return protocol.ask(view, cases, settings)  # another's judgement may change, and is not kept
+    asked = [weights, protocol.name, settings.limit, settings.written, versions(), [asdict(one) for one in cases]]
+    path = work / f"unedited-{protocol.name}-{digest(asked)[:16]}.json"
+    if path.exists():
+        return _read(path, cases)
+    found = protocol.ask(view, cases, settings)
+    write_durably(path, json.dumps({"kind": type(found[0]).__name__, "rows": [_plain(one) for one in found]}).encode())
+    return found
+
+
+def _plain(one: Outcome) -> dict[str, Any]:
+    return {entry.name: getattr(one, entry.name) for entry in fields(one) if entry.name != CASE}
+
+
+def _read(path: Path, cases: Sequence[Examination]) -> list[Outcome]:
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        kind = {one.__name__: one for one in get_args(Outcome)}[held["kind"]]
+        rows = cast(list[Mapping[str, Any]], held["rows"])
+        return [
+            kind(**{CASE: case}, **{name: _frozen(value) for name, value in row.items()})
+            for case, row in zip(cases, rows, strict=True)
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"The file {path} holds no answers ({error}): delete it, and they are asked anew.") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as the tuples they were."""
+    return tuple(map(_frozen, cast(list[Any], value))) if isinstance(value, list) else value
