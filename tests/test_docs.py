@@ -84,6 +84,16 @@ def test_the_page_on_o_edit_is_that_of_the_result_file(model: str) -> None:
     assert shown == page(result, {name.removesuffix(".png").removeprefix(f"o-edit-{model}-"): name for name in names})
 
 
+@pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
+def test_the_page_on_kne_is_that_of_the_result_file(model: str) -> None:
+    from errata.reports.kne.page import page
+
+    result = json.loads((ROOT / f"benchmarks/results/kne-{model}.json").read_text(encoding="utf-8"))
+    shown = (ROOT / f"docs/results/kne-{model}.md").read_text(encoding="utf-8")
+    names = re.findall(r"\]\((kne-[\w-]+\.png)\)", shown)
+    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"kne-{model}-"): name for name in names})
+
+
 def test_the_page_on_widths_is_that_of_the_result_files() -> None:
     from errata.reports.o_edit.widths import by_width, page
 
