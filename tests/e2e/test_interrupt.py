@@ -13,6 +13,8 @@ SCRIPT = """
 import os, signal, sys, threading, time
 from errata.cli import main
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with Ctrl-C ignored
+
 def press() -> None:
     while True:
         frame = sys._current_frames()[threading.main_thread().ident]
