@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,33 +66,14 @@ def test_tables_of_attribution_are_those_of_the_result_file() -> None:
 
 
 @pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
-def test_the_page_on_land_is_that_of_the_result_file(model: str) -> None:
-    from errata.reports.land.tables import page
-
-    result = json.loads((ROOT / f"benchmarks/results/land-{model}.json").read_text(encoding="utf-8"))
-    shown = (ROOT / f"docs/results/land-{model}.md").read_text(encoding="utf-8")
-    names = re.findall(r"\]\((land-[\w-]+\.png)\)", shown)
-    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"land-{model}-"): name for name in names})
-
-
-@pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
-def test_the_page_on_o_edit_is_that_of_the_result_file(model: str) -> None:
-    from errata.reports.o_edit.page import page
-
-    result = json.loads((ROOT / f"benchmarks/results/o-edit-{model}.json").read_text(encoding="utf-8"))
-    shown = (ROOT / f"docs/results/o-edit-{model}.md").read_text(encoding="utf-8")
-    names = re.findall(r"\]\((o-edit-[\w-]+\.png)\)", shown)
-    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"o-edit-{model}-"): name for name in names})
-
-
-@pytest.mark.parametrize("model", ["pocket-gelu", "pocket-swiglu"])
-def test_the_page_on_kne_is_that_of_the_result_file(model: str) -> None:
-    from errata.reports.kne.page import page
-
-    result = json.loads((ROOT / f"benchmarks/results/kne-{model}.json").read_text(encoding="utf-8"))
-    shown = (ROOT / f"docs/results/kne-{model}.md").read_text(encoding="utf-8")
-    names = re.findall(r"\]\((kne-[\w-]+\.png)\)", shown)
-    assert shown == page(result, {name.removesuffix(".png").removeprefix(f"kne-{model}-"): name for name in names})
+@pytest.mark.parametrize(("paper", "module"), [("land", "land.tables"), ("o-edit", "o_edit.page"), ("kne", "kne.page")])
+def test_the_page_on_a_paper_is_that_of_the_result_file(paper: str, module: str, model: str) -> None:
+    stem = f"{paper}-{model}"
+    result = json.loads((ROOT / f"benchmarks/results/{stem}.json").read_text(encoding="utf-8"))
+    shown = (ROOT / f"docs/results/{stem}.md").read_text(encoding="utf-8")
+    names = re.findall(rf"\]\(({paper}-[\w-]+\.png)\)", shown)
+    drawn = {name.removesuffix(".png").removeprefix(f"{stem}-"): name for name in names}
+    assert shown == import_module(f"errata.reports.{module}").page(result, drawn)
 
 
 def test_the_page_on_widths_is_that_of_the_result_files() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, runtime_checkable
 
-from errata.reproduce.units import Named
+from errata.reproduce.units import Named, Unit
 
 
 @runtime_checkable
@@ -21,6 +22,14 @@ class Part(Protocol):
     def found(self) -> dict[str, Any] | None:
         """What was measured."""
         ...
+
+
+@dataclass(frozen=True)
+class Done(Generic[Unit]):
+    """A unit and its file's content; None where it was not measured yet."""
+
+    unit: Unit
+    found: dict[str, Any] | None
 
 
 def counted(parts: Sequence[Part]) -> dict[str, Any]:

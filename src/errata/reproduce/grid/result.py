@@ -19,19 +19,11 @@ from errata.evaluation.statistics import Values
 from errata.reproduce.grid.measure import COSTS, SCORES
 from errata.reproduce.grid.paired import difference, summary, together
 from errata.reproduce.grid.plan import OWN, WHOLE, Plan, Unit
-from errata.reproduce.parts import counted, seconds_of
+from errata.reproduce.parts import Done, counted, seconds_of
 
 MEAN = "mean"
 SIDES = ("chosen", "random")
 COMPLETION = ("land", "knowledge_neurons")
-
-
-@dataclass(frozen=True)
-class Done:
-    """A unit and its file's content; None where it was not measured yet."""
-
-    unit: Unit
-    found: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -86,7 +78,7 @@ class Cell:
         }
 
 
-def result_of(plan: Plan, units: Sequence[Done]) -> dict[str, Any]:
+def result_of(plan: Plan, units: Sequence[Done[Unit]]) -> dict[str, Any]:
     """Everything of the result that is worked out from the units, with the names of those that are missing."""
     cells = _cells(plan, units)
     return {
@@ -121,7 +113,7 @@ def _of(summed: Callable[[list[float]], float], values: list[float]) -> float | 
     return summed(values) if values else None
 
 
-def _cells(plan: Plan, units: Sequence[Done]) -> list[Cell]:
+def _cells(plan: Plan, units: Sequence[Done[Unit]]) -> list[Cell]:
     """In the plan's order, each localizer followed by its random control; cells of nothing are left out."""
     cells: list[Cell] = []
     for view in plan.views:

@@ -20,7 +20,8 @@ from errata.reproduce.grid.cases import Drawn, about, cases_of
 from errata.reproduce.grid.known import attribute, read
 from errata.reproduce.grid.measure import measure
 from errata.reproduce.grid.plan import IN_ALL_PHRASINGS, MATCHED, Finder, Plan, Unit, described
-from errata.reproduce.grid.result import Done, result_of
+from errata.reproduce.grid.result import result_of
+from errata.reproduce.parts import Done
 from errata.reproduce.source import Source
 from errata.reproduce.units import measure_missing, read_json, require_all
 
@@ -95,7 +96,7 @@ def _cell(plan: Plan, cases: Cases, files: Files, view: ModelView, unit: Unit) -
     return json.dumps(measure(view, plan, unit, own, known), allow_nan=False).encode()
 
 
-def _settled(names: tuple[str, ...], units: list[Done], kind: str) -> dict[str, Any]:
+def _settled(names: tuple[str, ...], units: list[Done[Unit]], kind: str) -> dict[str, Any]:
     """Every method's settings as they were for the model; those of nothing measured as they are given."""
     found: dict[str, Any] = {}
     for done in units:

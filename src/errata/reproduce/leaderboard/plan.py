@@ -96,7 +96,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """A leaderboard's settings; `text` is a file of held-out text for perplexity, `written` the tokens of a reply."""
+    """A leaderboard's settings; `seeds` is their number, each draws other cases."""
 
     name: str
     models: tuple[str, ...]

@@ -17,18 +17,10 @@ from errata.evaluation.significance import LEVEL, corrected
 from errata.evaluation.statistics import Values, differences, interval, mean_over_facts
 from errata.evaluation.summary import summary
 from errata.reproduce.leaderboard.plan import Unit
-from errata.reproduce.parts import counted, failures, seconds_of
+from errata.reproduce.parts import Done, counted, failures, seconds_of
 
 # The scores whose best are marked.
 RANKED = ("efficacy", "generalization", "specificity", "portability", "locality")
-
-
-@dataclass(frozen=True)
-class Done:
-    """A unit and its file's content; None where it was not measured yet."""
-
-    unit: Unit
-    found: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class Entry:
         }
 
 
-def result_of(units: Sequence[Done]) -> dict[str, Any]:
+def result_of(units: Sequence[Done[Unit]]) -> dict[str, Any]:
     """Everything of the result that is worked out from the units, with the names of those that are missing."""
     entries = _entries(units)
     return {
@@ -76,7 +68,7 @@ def result_of(units: Sequence[Done]) -> dict[str, Any]:
     }
 
 
-def _entries(units: Sequence[Done]) -> list[Entry]:
+def _entries(units: Sequence[Done[Unit]]) -> list[Entry]:
     """In the plan's order, the seeds of a method together."""
     groups: dict[tuple[Any, ...], list[tuple[Unit, Mapping[str, Any]]]] = {}
     for done in units:

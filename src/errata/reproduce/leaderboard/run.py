@@ -25,7 +25,8 @@ from errata.model.view import ModelView
 from errata.reproduce.leaderboard.before import said_unedited
 from errata.reproduce.leaderboard.measure import AT_END, RIGHT_AFTER, Asked, Found, measure
 from errata.reproduce.leaderboard.plan import Data, Plan, Unit
-from errata.reproduce.leaderboard.result import Done, result_of
+from errata.reproduce.leaderboard.result import result_of
+from errata.reproduce.parts import Done
 from errata.reproduce.source import digest
 from errata.reproduce.units import measure_missing, read_json, require_all, unmeasured
 
