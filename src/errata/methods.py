@@ -138,23 +138,26 @@ def editor(name: str, **settings: object) -> Editor:
     return cast(Editor, registry.create("errata.editors", name, **settings))
 
 
-def editor_of(plain: Mapping[str, Any]) -> Editor:
+def editor_of(plain: Mapping[str, Any], seed: int | None = None) -> Editor:
     """The editor of plain values, as `{"name": NAME, **settings_of(editor)}` gives them; what is left out is default.
 
+    A `seed` is that of every method named in them that has one and is given none.
     Raises InputError for a name or a setting there is not.
     """
-    return cast(Editor, _method_of("errata.editors", plain))
+    return cast(Editor, _method_of("errata.editors", plain, seed))
 
 
-def _method_of(package: str, plain: Mapping[str, Any]) -> object:
+def _method_of(package: str, plain: Mapping[str, Any], seed: int | None) -> object:
     given = dict(plain)
     name = str(given.pop("name", ""))
     declared = registry.method_class(package, name).__dataclass_fields__
-    settings = {key: _setting(declared[key], value) if key in declared else value for key, value in given.items()}
+    settings = {key: _setting(declared[key], value, seed) if key in declared else value for key, value in given.items()}
+    if seed is not None and "seed" in declared:
+        settings.setdefault("seed", seed)
     return registry.create(package, name, **settings)
 
 
-def _setting(entry: Field[Any], value: Any) -> Any:
+def _setting(entry: Field[Any], value: Any, seed: int | None) -> Any:
     """The value of a field from a plain one: a method inside a method, its parts, a tuple from a list."""
     if isinstance(value, list):
         return tuple(cast(list[Any], value))
@@ -163,7 +166,7 @@ def _setting(entry: Field[Any], value: Any) -> Any:
     plain = cast(Mapping[str, Any], value)
     if "name" in plain:
         default = entry.default if entry.default_factory is MISSING else entry.default_factory()
-        return _method_of("errata.localizers" if isinstance(default, Localizer) else "errata.editors", plain)
+        return _method_of("errata.localizers" if isinstance(default, Localizer) else "errata.editors", plain, seed)
     parts: type | None = entry.metadata.get("parts")
     if parts is None:
         raise InputError(f"The setting {entry.name} has no parts: give one value, found {dict(plain)!r}.")

@@ -15,8 +15,8 @@ from typing import Any
 from errata.editors._linear import LinearEditor
 from errata.editors.ensemble import Ensemble
 from errata.errors import InputError
-from errata.methods import Editor, Localizer, editor, localizer, settings_of
-from errata.registry import names
+from errata.methods import Editor, editor_of, settings_of
+from errata.registry import method_class, names
 
 KNE, RANDOM, FT_M, TUNED = "kne-robust", "random", "ft_m", "-tuned"
 ENSEMBLE: dict[str, Any] = {"name": "ensemble"}
@@ -73,12 +73,8 @@ class Arm:
 
         Closed forms keep their own: their statistics of the unedited model, held with it, are one for all seeds.
         """
-        given = dict(self.settings)
-        if "localizer" in given:
-            given["localizer"] = _localizer(given["localizer"], seed)
-        made = editor(self.editor, **given)
-        own = isinstance(made, LinearEditor) or "seed" in given or "seed" not in made.__dataclass_fields__
-        return made if own else replace(made, seed=seed)
+        closed_form = issubclass(method_class("errata.editors", self.editor), LinearEditor)
+        return editor_of({"name": self.editor, **self.settings}, None if closed_form else seed)
 
     def resolved(self, seed: int) -> dict[str, Any]:
         """The editor's name and every setting that it is run with and needs no model, as plain values."""
@@ -112,13 +108,3 @@ def arm(name: str) -> Arm:
         raise InputError(f"There is no arm {name!r}: choose among {', '.join([*NAMED, *known])}.")
     chosen, settings = NAMED.get(base, (base, {}))
     return Arm(name, chosen, settings, tuned=base if base != name else None)
-
-
-def _localizer(given: Mapping[str, Any], seed: int) -> Localizer:
-    settings = {key: value for key, value in given.items() if key != "name"}
-    if "localizer" in settings:
-        settings["localizer"] = _localizer(settings["localizer"], seed)
-    if settings.get("layers") is not None:
-        settings["layers"] = tuple(settings["layers"])
-    made = localizer(given["name"], **settings)
-    return replace(made, seed=seed) if "seed" in made.__dataclass_fields__ else made

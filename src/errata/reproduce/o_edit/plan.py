@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from errata.associative.values import ValueSettings
 from errata.errors import InputError
-from errata.methods import Editor, editor, settings_of
+from errata.methods import Editor, editor_of, settings_of
 from errata.registry import names
 from errata.reproduce.source import digest
 
@@ -68,7 +67,7 @@ class Arm:
 
     def build(self, seed: int) -> Editor:
         """The editor; the seed is that of the innermost editor's sampled text. Raises InputError for no such editor."""
-        return _build(self.editor, self.settings, seed)
+        return editor_of({"name": self.editor, **self.settings}, seed)
 
     def resolved(self, seed: int) -> dict[str, Any]:
         """The editor's name and every setting it is run with, as plain values."""
@@ -124,19 +123,6 @@ def _setting(name: str, pair: str) -> tuple[str, Any]:
         return key, json.loads(text)
     except ValueError:
         return key, text
-
-
-def _build(name: str, settings: Mapping[str, Any], seed: int) -> Editor:
-    given = dict(settings)
-    if "base" in given:
-        base = dict(given["base"])
-        given["base"] = _build(base.pop("name"), base, seed)
-    if isinstance(given.get("values"), Mapping):
-        given["values"] = ValueSettings(**given["values"])
-    if isinstance(given.get("context_lengths"), list):
-        given["context_lengths"] = tuple(given["context_lengths"])
-    made = editor(name, **given)
-    return replace(made, seed=seed) if "seed" in made.__dataclass_fields__ and "seed" not in given else made
 
 
 @dataclass(frozen=True)
