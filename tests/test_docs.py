@@ -76,6 +76,14 @@ def test_the_page_on_a_paper_is_that_of_the_result_file(paper: str, module: str,
     assert shown == import_module(f"errata.reports.{module}").page(result, drawn)
 
 
+def test_the_page_on_the_grid_is_that_of_the_result_file() -> None:
+    from errata.reports.grid.page import page
+
+    results = json.loads((ROOT / "benchmarks/results/grid.json").read_text(encoding="utf-8"))["models"]
+    shown = (ROOT / "docs/results/grid.md").read_text(encoding="utf-8")
+    assert shown == page(results, {model: f"grid-{model}-heat.png" for model in results})
+
+
 def test_the_page_on_widths_is_that_of_the_result_files() -> None:
     from errata.reports.o_edit.widths import by_width, page
 

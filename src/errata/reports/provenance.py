@@ -38,20 +38,29 @@ def unmeasured(result: Result, what: str, consequence: str) -> list[str]:
             f"**{what}{len(units['missing'])} of {units['planned']} parts were not measured:** "
             f"{several(units['missing'])}. The numbers below are of the others; the same command goes on with the rest."
         )
-    failed = [f"{one['unit']} ({_count(one)}; the first: {one['error']})" for one in units["failed"]]
-    if failed:
+    reasons = [_failed(error, own) for error, own in _by_error(units["failed"]).items()]
+    if reasons:
         blocks.append(
-            f"**{f'{what}in' if what else 'In'} {len(failed)} parts some facts could not be edited,** "
-            f"and {consequence}: {several(failed)}."
+            f"**{f'{what}in' if what else 'In'} {len(units['failed'])} parts some facts could not be edited,** "
+            f"and {consequence}. {' '.join(reasons)}"
         )
     return blocks
 
 
-def several(names: Sequence[str]) -> str:
+def _by_error(failed: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The parts with failed edits, by the first error of each."""
+    errors = dict.fromkeys(one["error"] for one in failed)
+    return {error: [one for one in failed if one["error"] == error] for error in errors}
+
+
+def _failed(error: str, parts: Sequence[Mapping[str, Any]]) -> str:
+    """`“The localizer selected no neuron …” (120 edits): land × fine, own, seed 0, chosen; … and 21 more.`"""
+    kind = next(name for name in ("facts", "edits") if name in parts[0])
+    count = sum(one[kind] for one in parts)
+    return f"“{error}” ({count} {kind}): {several([one['unit'] for one in parts], 3)}."
+
+
+def several(names: Sequence[str], most: int = NAMED) -> str:
     """The first names, and how many more there are."""
-    rest = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return "; ".join(names[:NAMED]) + rest
-
-
-def _count(failed: Mapping[str, Any]) -> str:
-    return next(f"{failed[name]} {name}" for name in ("facts", "edits") if name in failed)
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return "; ".join(names[:most]) + rest

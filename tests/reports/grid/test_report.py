@@ -127,7 +127,7 @@ def test_tables_have_a_row_for_each_localizer_and_control(result: dict[str, Any]
 def test_the_page_holds_every_model_and_what_is_missing(result: dict[str, Any]) -> None:
     text = page({"pocket-gelu": result, "other": {**result, "model": "other"}}, {"other": "grid-other.png"})
     assert "**On `pocket-gelu` 1 of 4 parts were not measured:** land × fine, matched, seed 0." in text
-    assert "land × fine, own, seed 0, chosen (2 edits; the first: The optimisation diverged)" in text
+    assert "“The optimisation diverged” (2 edits): land × fine, own, seed 0, chosen." in text
     assert "](grid-other.png)" in text and "grid-pocket-gelu-heat.png" not in text
     assert text.index("### pocket-gelu\n\n- Each") < text.index("### other\n\n- Each") < text.index("## Heat maps")
     assert "about 0 of the 10 in the mean" in text and '- LAND (`land`): {"name": "land", "threshold": 1.22' in text

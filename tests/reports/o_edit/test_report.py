@@ -48,7 +48,7 @@ def test_the_page_says_what_is_missing(result: dict[str, Any], bare: dict[str, A
     assert "**1 of 50 parts were not measured:** rome, batches of 50, seed 1." in page(result, {})
     text = page(bare, {})
     assert "that of a single seed, without an interval" in text and "Not measured." in text
-    assert "rome, batches of 1, seed 0 (3 facts; the first: The value optimisation diverged)" in text
+    assert "“The value optimisation diverged” (3 facts): rome, batches of 1, seed 0." in text
 
 
 def test_the_page_never_calls_it_a_reproduction(result: dict[str, Any]) -> None:
