@@ -134,6 +134,23 @@ def test_a_model_that_goes_on_otherwise_writes_by_itself(monkeypatch: pytest.Mon
     assert view.memo["token by token"] is False
 
 
+def test_nothing_is_warned_of_where_a_mask_was_given(caplog: pytest.LogCaptureFixture) -> None:
+    """`generate` drops a mask of ones, and the model then warns that there is none where a prompt holds the padding."""
+    from transformers.utils import logging
+
+    view = tiny("gpt2")
+    row = encode(view.tokenizer, "Dante").ids
+    view.model.config.pad_token_id = row[0]
+    library, shown = logging.get_logger(), logging.get_verbosity()
+    library.addHandler(caplog.handler)
+    logging.get_logger().warning_once.cache_clear()
+    try:
+        decoding.decode(view, [row], 2, lambda _place, _new: False)
+        assert caplog.records == [] and logging.get_verbosity() == shown
+    finally:
+        library.removeHandler(caplog.handler)
+
+
 def test_a_row_that_has_ended_travels_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     view, widths = tiny("llama"), list[int]()
     rows = [encode(view.tokenizer, prompt).ids for prompt in MIXED]

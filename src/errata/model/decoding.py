@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformers import DynamicCache, GenerationConfig, StoppingCriteria
+from transformers.utils import logging
 
 from errata.model.grouping import groups
 from errata.model.hooks import frozen
@@ -105,16 +106,21 @@ class _Ended(StoppingCriteria):
 
 @contextmanager
 def _plain(view: ModelView, most: int) -> Generator[GenerationConfig, None, None]:
-    """Plain greedy settings; inside, the model's own, which would fill them up, are out of the way."""
-    own = view.model.generation_config
+    """Plain greedy settings; inside, the model's own, which would fill them up, are out of the way.
+
+    Nor is the warning of a missing mask heard: `generate` itself drops a mask of ones.
+    """
+    own, shown = view.model.generation_config, logging.get_verbosity()
     settings = GenerationConfig(
         max_new_tokens=most, do_sample=False, num_beams=1, eos_token_id=None, pad_token_id=pad_id(view.tokenizer)
     )
     view.model.generation_config = GenerationConfig()
+    logging.set_verbosity_error()
     try:
         yield settings
     finally:
         view.model.generation_config = own
+        logging.set_verbosity(shown)
 
 
 def _allowed(view: ModelView, rows: Sequence[Row]) -> bool:
