@@ -33,6 +33,15 @@ def test_a_method_is_scored_and_held_against_another(run: Run, tmp_path: Path) -
     assert held["paired"] == 2 and held["rows"]
 
 
+def test_the_unedited_model_is_asked_once(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERRATA_CACHE", str(tmp_path))
+    first = run(*SMALL, "--json").json
+    (kept,) = (tmp_path / "answers").iterdir()
+    written = kept.stat().st_mtime_ns
+    again = run(*SMALL, "--json").json
+    assert again == first and kept.stat().st_mtime_ns == written
+
+
 def test_a_sequence_ends_in_one_model_whose_ability_is_measured(run: Run, tmp_path: Path) -> None:
     text, quiz = tmp_path / "text.txt", tmp_path / "quiz.jsonl"
     text.write_text("The capital of France is Paris. " * 20, encoding="utf-8")

@@ -141,17 +141,17 @@ def _unit(
 
 
 def _asked(view: ModelView, unit: Unit, protocols: tuple[str, ...], settings: Settings) -> Asked:
+    from errata.associative import cache
     from errata.model.identity import identify
-    from errata.reproduce.leaderboard.measure import Asked, ask
+    from errata.reproduce.leaderboard.before import before
+    from errata.reproduce.leaderboard.measure import Asked
     from errata.reproduce.leaderboard.run import load, revision_of
 
     found = load(unit.model, unit.data, unit.regime.cases, unit.seed)
-    with view.unedited():
-        before = ask(view, found.examinations, protocols, settings)
-    weights = identify(unit.model).weights
-    revision = revision_of(found)
+    weights, cases = identify(unit.model).weights, found.examinations
+    said = before(view, weights, protocols, cases, settings, cache.directory() / "answers")
     command = measuring.command_line()
-    return Asked(found.examinations, unit.data.title, revision, weights, protocols, settings, before, command)
+    return Asked(cases, unit.data.title, revision_of(found), weights, protocols, settings, said, command)
 
 
 Able = Mapping[str, "Abilities"]

@@ -107,6 +107,15 @@ def test_the_answers_of_the_unedited_model_are_read_as_they_were_asked(work: Pat
     path.write_bytes(whole)
 
 
+def test_answers_that_cannot_be_kept_are_a_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from errata.model.load import load
+
+    cases, full = run.load("pocket-gelu", PLAN.data[0], 1, 0).examinations, tmp_path / "file"
+    full.write_text("", encoding="utf-8")
+    (said,) = unedited.before(load("pocket-gelu"), "weights", ("likelihood",), cases, ASKED, full / "answers")
+    assert set(said) == {"likelihood"} and "cannot be written" in caplog.text
+
+
 def test_parts_are_written_as_results_that_can_be_compared(work: Path, result: dict[str, Any], tmp_path: Path) -> None:
     run.write_results(PLAN, work, tmp_path, ASKED)
     assert len(list(tmp_path.iterdir())) == 6

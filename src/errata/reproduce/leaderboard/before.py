@@ -1,19 +1,20 @@
-"""What the unedited model says to a data set's cases, asked once and kept as a file beside the parts.
+"""What the unedited model says to a data set's cases, asked once and kept as a file.
 
-The file's name is a hash over the model's weights, the cases, the protocol with its settings and the versions, so that
-nothing else is ever read in its place. Answers hold their case; a file holds all else of them.
+The file's name is a hash over the model's weights, how it is held, the cases, the protocol with its settings and the
+versions, so that nothing else is ever read in its place. Answers hold their case; a file holds all else of them.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from errata.errors import InputError
-from errata.evaluation.protocols import Outcome, Protocol, Settings
+from errata.evaluation.protocols import Outcome, Protocol, Settings, protocol
 from errata.facts import Examination
 from errata.ledger.disk import write_durably
 from errata.methods import versions
@@ -21,6 +22,23 @@ from errata.model.view import ModelView
 from errata.reproduce.source import digest
 
 CASE = "examination"
+# By protocol, what was said to one case.
+Said = dict[str, Outcome]
+log = logging.getLogger(__name__)
+
+
+def before(
+    view: ModelView,
+    weights: str,
+    protocols: Sequence[str],
+    cases: Sequence[Examination],
+    settings: Settings,
+    work: Path,
+) -> list[Said]:
+    """What the model without its edits says to each case, by every protocol."""
+    with view.unedited():
+        said = [said_unedited(view, weights, protocol(name), cases, settings, work) for name in protocols]
+    return [dict(zip(protocols, answers, strict=True)) for answers in zip(*said, strict=True)]
 
 
 def said_unedited(
@@ -34,13 +52,24 @@ def said_unedited(
     """What the model, which must be unedited now, says to the cases; from the file where they were asked before."""
     if settings.endpoint is not None and protocol.name == "judge":
         return protocol.ask(view, cases, settings)  # another's judgement may change, and is not kept
-    asked = [weights, protocol.name, settings.limit, settings.written, versions(), [asdict(one) for one in cases]]
+    held = [weights, str(view.dtype), view.device.type]
+    asked = [*held, protocol.name, settings.limit, settings.written, versions(), [asdict(one) for one in cases]]
     path = work / f"unedited-{protocol.name}-{digest(asked)[:16]}.json"
     if path.exists():
         return _read(path, cases)
     found = protocol.ask(view, cases, settings)
-    write_durably(path, json.dumps({"kind": type(found[0]).__name__, "rows": [_plain(one) for one in found]}).encode())
+    _keep(path, found)
     return found
+
+
+def _keep(path: Path, said: Sequence[Outcome]) -> None:
+    """Write a file of answers; a disk that refuses it is a note, not an error."""
+    content = json.dumps({"kind": type(said[0]).__name__, "rows": [_plain(one) for one in said]})
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, content.encode())
+    except OSError as error:
+        log.warning("%s cannot be written (%s): the model will be asked again.", path, error)
 
 
 def _plain(one: Outcome) -> dict[str, Any]:

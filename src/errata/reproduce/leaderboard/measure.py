@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from errata.errors import EditError
-from errata.evaluation.protocols import ALREADY, BEFORE, Outcome, Settings, protocol
+from errata.evaluation.protocols import ALREADY, BEFORE, Settings, protocol
 from errata.evaluation.results import Header, Results, Row, case_ids
 from errata.facts import Case, Examination
 from errata.methods import settings_of, versions
 from errata.model.view import ModelView
+from errata.reproduce.leaderboard.before import Said
 from errata.reproduce.leaderboard.plan import SEQUENTIAL, Unit
 from errata.reproduce.leaderboard.trial import Glance, sequential, single
 
-# By protocol, what was said to one case.
-Said = dict[str, Outcome]
 HEADLINE = "efficacy"
 RIGHT_AFTER, AT_END = "right after", "at the end"
 # A sequence is looked at on its way this often.

@@ -16,13 +16,13 @@ from typing import Any
 from errata.datasets import catalog
 from errata.datasets.collected import DataSet
 from errata.errors import InputError
-from errata.evaluation.protocols import Settings, protocol
+from errata.evaluation.protocols import Settings
 from errata.evaluation.results import to_lines
 from errata.ledger.disk import write_durably
 from errata.methods import settings_of, versions
 from errata.model.identity import identify
 from errata.model.view import ModelView
-from errata.reproduce.leaderboard.before import said_unedited
+from errata.reproduce.leaderboard.before import before
 from errata.reproduce.leaderboard.measure import AT_END, RIGHT_AFTER, Asked, Found, measure
 from errata.reproduce.leaderboard.plan import Data, Plan, Unit
 from errata.reproduce.leaderboard.result import result_of
@@ -108,10 +108,6 @@ def _course(plan: Plan, work: Path, command: str, settings: Settings) -> Course:
 def _content(course: Course, view: ModelView, unit: Unit) -> bytes:
     """What a unit's file holds."""
     data, weights = course.cases_of(unit), course.weights[unit.model]
-    before = {
-        name: said_unedited(view, weights, protocol(name), data.examinations, course.settings, course.work)
-        for name in course.plan.protocols
-    }
     asked = Asked(
         data.examinations,
         unit.data.title,
@@ -119,7 +115,7 @@ def _content(course: Course, view: ModelView, unit: Unit) -> bytes:
         weights,
         course.plan.protocols,
         course.settings,
-        [dict(zip(before, said, strict=True)) for said in zip(*before.values(), strict=True)],
+        before(view, weights, course.plan.protocols, data.examinations, course.settings, course.work),
         course.command,
     )
     return json.dumps(_plain(measure(view, unit, asked)), allow_nan=False).encode()
