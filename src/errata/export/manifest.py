@@ -49,7 +49,7 @@ class LayerRank:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a prompt is answered with: by the unedited model, the corrected weights and a truncated adapter, if it is one."""
+    """What a prompt is answered with: by the unedited model, the corrected weights and, if it is one, a truncated sum."""
 
     kind: str
     prompt: str

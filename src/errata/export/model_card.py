@@ -56,8 +56,8 @@ def _summary(manifest: Manifest) -> str:
     licence = f"`{base.licence}`, as its own card says" if base.licence else "not named here: see its own card"
     return (
         f"# {_plural(count, 'correction')} of {_name(base)}\n\n"
-        f"This is a {what}: {_shown(base)}{at}, with {_plural(count, 'correction')} that Errata made in its weights. It "
-        f"belongs to these weights in {base.dtype} and to no others.\n\n"
+        f"This is a {what}: {_shown(base)}{at}, with {_plural(count, 'correction')} that Errata made in its "
+        f"weights. It belongs to these weights in {base.dtype} and to no others.\n\n"
         f"Licence of the base model: {licence}.\n"
     )
 
@@ -91,8 +91,8 @@ def _scores(manifest: Manifest) -> str:
         return "\n".join([*lines, "Nothing was measured: whether the corrections took is not known.", ""])
     lines += [
         "Efficacy is the share of corrected prompts that are answered with the new answer, paraphrase that of the same "
-        "questions in other words, neighbours the share of prompts about other facts whose answer is still the unedited "
-        "model's. Higher is better; intervals are 95 %. The protocol `generation` has the model write freely, to its "
+        "questions in other words, neighbours the share of prompts about other facts whose answer is still that of "
+        "the unedited model. Higher is better; intervals are 95 %. The protocol `generation` has the model write freely, to its "
         "own end, and takes the whole answer.",
         "",
     ]
@@ -146,16 +146,16 @@ def _use(manifest: Manifest) -> str:
     base = manifest.base
     loaded = repr(base.name) + (f", revision={base.revision!r}" if base.revision else "")
     note = ""
-    if base.embedded:
-        note = f"`{base.name}` comes with Errata: `errata.pocket({base.name.removeprefix('pocket-')!r})` is its folder.\n\n"
     if manifest.kind == "merged":
-        note = ""
         code = (
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
             'model = AutoModelForCausalLM.from_pretrained("PATH OR ID OF THIS FOLDER")\n'
             'tokenizer = AutoTokenizer.from_pretrained("PATH OR ID OF THIS FOLDER")\n'
         )
     else:
+        if base.embedded:
+            folder = f"errata.pocket({base.name.removeprefix('pocket-')!r})"
+            note = f"`{base.name}` comes with Errata: `{folder}` is its folder.\n\n"
         code = (
             "from peft import PeftModel\n"
             "from transformers import AutoModelForCausalLM\n\n"
@@ -168,8 +168,8 @@ def _use(manifest: Manifest) -> str:
 def _undo(manifest: Manifest) -> str:
     ids = _listed([correction.id for correction in manifest.corrections])
     some = (
-        f"To take back one correction and keep the others: `errata undo NUMBER` in the ledger that this was exported from "
-        f"(it holds edit{'s' * (len(manifest.corrections) > 1)} {ids}), and export again.\n"
+        f"To take back one correction and keep the others: `errata undo NUMBER` in the ledger that this was exported "
+        f"from (it holds edit{'s' * (len(manifest.corrections) > 1)} {ids}), and export again.\n"
     )
     if manifest.kind == "merged":
         whole = (
@@ -186,14 +186,15 @@ def _undo(manifest: Manifest) -> str:
 
 def _provenance(manifest: Manifest) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    base = manifest.base
     return (
         "## Provenance\n\n"
-        f"- base model: {_shown(manifest.base)}, value projections `{manifest.base.fingerprint}` in {manifest.base.dtype}\n"
+        f"- base model: {_shown(base)}, value projections `{base.fingerprint}` in {base.dtype}\n"
         f"- corrected weights: `{manifest.weights_sha256}` over all parameters, as `errata verify` prints it\n"
         f"- made with {versions}\n"
         "- errata.json holds all of this for programs, with every edit's hash and every answer\n\n"
-        "An edit changes what was asked. What follows from it (its reverse, facts two steps away) is not corrected with "
-        "it, and what was not measured is not known.\n"
+        "An edit changes what was asked. What follows from it (its reverse, facts two steps away) is not corrected "
+        "with it, and what was not measured is not known.\n"
     )
 
 

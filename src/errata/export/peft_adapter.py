@@ -1,4 +1,4 @@
-"""Export a ledger as a LoRA adapter: without loss, or, when asked, in the strongest directions that a rank limit allows."""
+"""Export a ledger as a LoRA adapter: without loss or, when asked, in the strongest directions below a rank limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write(
     say("adding up the edits")
     ids = [entry.id for entry in entries]
     layers = _layers(ledger, ids, max_rank, truncate)
-    short = any(factors.lost for factors in layers)
+    short = any(factors.rank < factors.needed for factors in layers)
     kept = [view.delta(factors.layer, factors.left, factors.right) for factors in layers] if short else []
     if cases is None:
         cases = cases_of(view, [fact for entry in entries for fact in entry.facts])

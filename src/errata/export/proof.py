@@ -1,7 +1,7 @@
-"""What an export's facts are answered with: by the unedited model, the corrected weights and, if it was, the truncated sum.
+"""What the prompts of an export's cases are answered with, before and after, and what a truncation costs.
 
-Protocol and scores are those of `errata.evaluation.score`: free greedy generation; efficacy and paraphrase are shares of
-right answers, neighbours the share of answers that are the unedited model's.
+Protocol and scores are those of `errata.evaluation.score`: free greedy generation; efficacy and paraphrase are shares
+of right answers, neighbours the share of answers that are the unedited model's.
 """
 
 from __future__ import annotations
