@@ -49,7 +49,7 @@ class LayerRank:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a prompt is answered with: by the unedited model, the corrected weights and, if it is one, a truncated sum."""
+    """What a prompt is answered with: by the unedited model, the corrected weights and, if any, a truncated sum."""
 
     kind: str
     prompt: str

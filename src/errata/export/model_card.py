@@ -92,15 +92,15 @@ def _scores(manifest: Manifest) -> str:
     lines += [
         "Efficacy is the share of corrected prompts that are answered with the new answer, paraphrase that of the same "
         "questions in other words, neighbours the share of prompts about other facts whose answer is still that of "
-        "the unedited model. Higher is better; intervals are 95 %. The protocol `generation` has the model write freely, to its "
-        "own end, and takes the whole answer.",
+        "the unedited model. Higher is better; intervals are 95 %. The protocol `generation` has the model write "
+        "freely, to its own end, and takes the whole answer.",
         "",
     ]
     for state, scores in manifest.scores.items():
         lines += [f"- {STATES[state]}: {_score(score)}" for score in scores.values()]
     missing = [name for name in ("paraphrase", "neighbours") if name not in manifest.scores["after"]]
     if missing:
-        lines += ["", f"Not measured: {' and '.join(missing)}. Other facts were not looked at."]
+        lines += ["", f"Not measured: {' and '.join(missing)}."]
     return "\n".join([*lines, ""])
 
 
