@@ -114,7 +114,9 @@ def test_the_two_files_hold_what_peft_and_vllm_read(view: ModelView, book: Ledge
 def test_equal_exports_are_equal_files(view: ModelView, book: Ledger, tmp_path: Path) -> None:
     first, second = (peft_adapter.write(view, book, tmp_path / name) for name in ("one", "two"))
     assert first == second
-    assert all((tmp_path / "one" / path.name).read_bytes() == path.read_bytes() for path in (tmp_path / "two").iterdir())
+    assert all(
+        (tmp_path / "one" / path.name).read_bytes() == path.read_bytes() for path in (tmp_path / "two").iterdir()
+    )
 
 
 def test_some_edits_only(view: ModelView, book: Ledger, tmp_path: Path) -> None:
@@ -175,9 +177,7 @@ def test_edits_that_cancel_are_nothing_to_export(view: ModelView, tmp_path: Path
     from dataclasses import replace
 
     one = small_edit(view, 1, (0,))
-    other = replace(
-        small_edit(view, 2, (0,)), deltas=tuple(replace(delta, left=-delta.left) for delta in one.deltas)
-    )
+    other = replace(small_edit(view, 2, (0,)), deltas=tuple(replace(delta, left=-delta.left) for delta in one.deltas))
     with Ledger.open(tmp_path / "book", view) as ledger:
         ledger.apply(one)
         ledger.apply(other)

@@ -56,9 +56,7 @@ def test_every_file_arrives_and_nothing_else(hub: Hub, adapter: Path) -> None:
     assert [len(data) for data in hub.objects.values()] == [len(wanted["adapter_model.safetensors"])]
 
 
-def test_the_address_is_that_of_the_environment(
-    hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_address_is_that_of_the_environment(hub: Hub, adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)  # what HF_ENDPOINT sets when the library is imported
     push(adapter, "me/corrections", message="First")
     assert hub.messages == ["First"] and hub.private == {"me/corrections": False}

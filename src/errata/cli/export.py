@@ -23,9 +23,7 @@ Out = Annotated[Path, typer.Argument(metavar="DIR", help="The directory to write
 Model = Annotated[
     str | None, typer.Option("--model", metavar="MODEL", help="The ledger's own, unless another name is given.")
 ]
-Edits = Annotated[
-    str | None, typer.Option(metavar="N,N…", help="Edits by number, for example 1,3-5; all by default.")
-]
+Edits = Annotated[str | None, typer.Option(metavar="N,N…", help="Edits by number, for example 1,3-5; all by default.")]
 BaseName = Annotated[
     str | None, typer.Option("--base", metavar="OWNER/NAME", help="The hub id of the base model, where it is a folder.")
 ]
@@ -58,9 +56,7 @@ def peft(
     edits: Edits = None,
     max_rank: Annotated[
         int | None,
-        typer.Option(
-            metavar="R", min=1, help="Refuse a higher rank; vLLM's limits are 1, 8, 16, 32, 64, … 512."
-        ),
+        typer.Option(metavar="R", min=1, help="Refuse a higher rank; vLLM's limits are 1, 8, 16, 32, 64, … 512."),
     ] = None,
     truncate: Annotated[
         bool, typer.Option("--truncate", help="Keep the strongest --max-rank directions, and measure what that costs.")

@@ -202,7 +202,9 @@ def quoted(words: str) -> str:
     """A text as it was, as Markdown code on one line: nothing in it is markup, and no line break ends the sentence."""
     line = " ".join(words.split())
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    if not line:
+        return "nothing"
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
