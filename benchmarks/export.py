@@ -2,10 +2,10 @@
 
     python benchmarks/export.py
 
-Writes results/export.json. On both embedded models, in float32 and bfloat16, FACTS facts are corrected by ROME one after
-the other and exported. Against the ledger's model: the largest difference of a logit and the share of positions with
-the same next token, over the edits' prompts, paraphrases and neighbours; the share of the edited layers' entries whose
-bits differ; for PEFT's merge_adapter and unmerge_adapter the same against the unedited model. Then MANY facts are
+Writes results/export.json. On both embedded models, in float32 and bfloat16, FACTS facts are corrected by ROME one
+after the other and exported. Against the ledger's model: the largest difference of a logit and the share of positions
+with the same next token, over the edits' prompts, paraphrases and neighbours; the share of the edited layers' entries
+whose bits differ; for PEFT's merge_adapter and unmerge_adapter the same against the unedited model. Then MANY facts are
 corrected by one edit of MEMIT in float32 and truncated at falling rank limits, as `--truncate` does it.
 """
 

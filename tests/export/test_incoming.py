@@ -158,13 +158,13 @@ def fill(half: str, value: float) -> Callable[[dict[str, torch.Tensor]], None]:
 
 
 def cut(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name][:, :-1] if "lora_A" in name else tensors[name]
+    for name, tensor in tensors.items():
+        tensors[name] = tensor[:, :-1] if "lora_A" in name else tensor
 
 
 def ranks(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name][:-1] if "lora_A" in name else tensors[name]
+    for name, tensor in tensors.items():
+        tensors[name] = tensor[:-1] if "lora_A" in name else tensor
 
 
 def lose_a_half(tensors: dict[str, torch.Tensor]) -> None:
@@ -172,8 +172,8 @@ def lose_a_half(tensors: dict[str, torch.Tensor]) -> None:
 
 
 def whole_numbers(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name].int()
+    for name, tensor in tensors.items():
+        tensors[name] = tensor.int()
 
 
 def only_pickled(folder: Path) -> None:
