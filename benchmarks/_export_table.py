@@ -18,8 +18,8 @@ def loaded(result: dict[str, Any]) -> str:
     for row in result["loaded"]:
         for way, name in WAYS.items():
             found = row["ways"][way]
-            bits = f"{found['entries']:.1%}" if "entries" in found else "–"
-            numbers = f"{found['furthest']:.2g} | {found['same_token']:.2%} | {bits}"
+            bits = f"{100 * found['entries']:.2g} %" if "entries" in found else "–"
+            numbers = f"{found['furthest']:.3g} | {found['same_token']:.2%} | {bits}"
             lines.append(f"| {row['model']} | {row['dtype']} | {name} | {numbers} |")
     largest = max(row["largest_logit"] for row in result["loaded"])
     prompts = " and ".join(str(count) for count in sorted({row["prompts"] for row in result["loaded"]}))
