@@ -154,11 +154,10 @@ def sha256_of(path: Path) -> str:
 
 
 def _base(row: dict[str, Any]) -> Base:
-    found = Base(**row)
-    texts = found.name, found.dtype, found.fingerprint, found.revision or "", found.licence or ""
+    texts = [row["name"], row["dtype"], row["fingerprint"], row["revision"] or "", row["licence"] or ""]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"its base is {row!r}, not texts")
-    return found
+    return Base(**row)
 
 
 def _correction(row: dict[str, Any]) -> Correction:
