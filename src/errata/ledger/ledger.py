@@ -6,16 +6,20 @@ in this order; when anything fails up to the commit, the database rolls back and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from errata.deltas import Edit
 from errata.errors import CorruptionError, LedgerError
 from errata.history import History
 from errata.ledger import compare, verify
+from errata.ledger.blocks import Ids
 from errata.ledger.compare import LayerChange, LayerPair
 from errata.ledger.fold import Fold, Plan, same_bits
 from errata.ledger.layers import LayerSums
@@ -216,6 +220,17 @@ class Ledger:
         if b is None:
             return compare.alone(self._view, self.edit(a))
         return compare.pair(self.edit(a), self.edit(b))
+
+    def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
+        """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
+
+        Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
+        """
+        wanted: dict[int, Ids] = {}
+        for number in sorted(set(numbers)):
+            for layer in set(self._store.entry(number).layers):
+                wanted[layer] = (*wanted.get(layer, ()), number)
+        return dict(self._fold.plan(wanted).weights)
 
     def verify(self) -> Report:
         """Check every file, the database and the model's weights; problems are reported, not raised."""
