@@ -61,7 +61,8 @@ def show(
 
     Example: errata show 3 --ledger corrections
     """
-    from errata.cli.session import edit_number, stored
+    from errata.cli.session import edit_number
+    from errata.desk.opening import stored
 
     number = edit_number(edit)
     with stored(ledger) as store:

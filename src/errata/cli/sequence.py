@@ -12,8 +12,9 @@ from typing import Any, cast, final
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from errata.cli import output
-from errata.cli.cases import complete, read_probes
-from errata.cli.correction import Desk, desk
+from errata.cli.cases import read_probes
+from errata.datasets.pocket_probes import complete
+from errata.desk import Desk, desk
 from errata.errors import InputError
 from errata.facts import Case
 from errata.methods import Editor

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from errata import methods
-from errata.cli.cases import case_of, complete
-from errata.cli.session import open_view
+from errata.cli.cases import case_of
+from errata.datasets.pocket_probes import complete
 from errata.deltas import Edit
+from errata.desk.opening import open_view
 from errata.errors import InputError
 from errata.evaluation import CaseOutcome, Comparison, check, compare
 from errata.facts import Case, Fact

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from errata.cli.session import has_ledger, open_view, taken_back, view_for
 from errata.deltas import Edit, WeightDelta
+from errata.desk.opening import has_ledger, open_view, taken_back, view_for
 from errata.errors import ConflictError, InputError
 from errata.evaluation import Comparison, check, compare
 from errata.facts import Case, Fact
