@@ -26,6 +26,7 @@ from errata.cli import (
     models,
     output,
     reproduce,
+    serve,
     stats,
     train,
     undoing,
@@ -55,7 +56,7 @@ def build() -> typer.Typer:
             "stats": stats.stats,
             "layers": layers.layers,
         },
-        CORRECT: {"edit": edit.edit, "apply": edit.apply},
+        CORRECT: {"edit": edit.edit, "apply": edit.apply, "serve": serve.serve},
         KEEP: {
             "log": history.log,
             "show": history.show,
