@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
@@ -50,7 +51,7 @@ def create_app(desk: Desk, door: Door | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
         middleware=[Middleware(Guard, door=door or Door())],
-        exception_handlers={RequestValidationError: _invalid, ErrataError: _refused},
+        exception_handlers={RequestValidationError: _invalid, ErrataError: _refused, HTTPException: _refused},
     )
     app.include_router(reading.router(studio, board, secrets.token_hex(8)))
     app.include_router(asking.router(studio, board))
@@ -72,4 +73,6 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code)
     return JSONResponse({"error": str(error)}, 422)

@@ -11,7 +11,7 @@ from errata.web.studio import Studio
 
 def router(studio: Studio, board: Board) -> APIRouter:
     """The routes under /api that ask; each answers at once with its job."""
-    routes = APIRouter(prefix="/api", tags=["ask"])
+    routes = APIRouter(prefix="/api", tags=["ask"], responses=wire.REFUSALS)
 
     @routes.post("/ask", status_code=202, summary="Let the model continue a text, with neurons changed if you like")
     async def ask(asked: wire.Ask) -> wire.Job:

@@ -15,7 +15,7 @@ Edit = Annotated[int, Path(ge=1, description="The edit's number in the ledger.")
 
 def router(studio: Studio, board: Board) -> APIRouter:
     """The routes under /api that write; each answers at once with its job."""
-    routes = APIRouter(prefix="/api", tags=["change"])
+    routes = APIRouter(prefix="/api", tags=["change"], responses=wire.REFUSALS)
 
     @routes.post("/commit", status_code=202, summary="Write a preview to the ledger and the weights")
     async def commit(asked: wire.Commit) -> wire.Job:

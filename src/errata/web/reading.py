@@ -20,6 +20,7 @@ from errata.web.studio import LedgerState, Studio, case_of, case_row
 
 SILENCE = 15.0  # seconds after which a stream shows that it lives
 EXAMPLES = 12
+ALIVE = {"type": "alive"}
 EVENT_STREAM = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events, one JSON object each."}}
 
 
@@ -30,7 +31,7 @@ def ledger_message(state: LedgerState) -> Message:
 
 def router(studio: Studio, board: Board, instance: str) -> APIRouter:
     """The routes under /api that read."""
-    routes = APIRouter(prefix="/api", tags=["read"])
+    routes = APIRouter(prefix="/api", tags=["read"], responses=wire.REFUSALS)
 
     def snapshot() -> wire.Snapshot:
         state = studio.state
@@ -50,7 +51,8 @@ def router(studio: Studio, board: Board, instance: str) -> APIRouter:
         "/events", summary="Everything that happens, as server-sent events", responses=EVENT_STREAM, response_model=None
     )
     async def events(job: int | None = None) -> StreamingResponse:
-        """First `state`, the whole snapshot; then `job` (a job's new state), `step` (progress or text), `ledger`.
+        """First `state`, the whole snapshot; then `job` (a job's new state), `step` (progress or text), `ledger`,
+        and `alive` where nothing happens.
 
         With `job` only that job's messages, up to its end.
         """
@@ -130,7 +132,7 @@ def _over(job: dict[str, Any]) -> bool:
 
 async def _lines(messages: AsyncGenerator[Message | None]) -> AsyncGenerator[str]:
     async for message in messages:
-        yield ": still here\n\n" if message is None else f"data: {json.dumps(message, ensure_ascii=False)}\n\n"
+        yield f"data: {json.dumps(message or ALIVE, ensure_ascii=False)}\n\n"
 
 
 def _examples(model: str) -> list[wire.Example]:

@@ -219,3 +219,16 @@ class Refusal(BaseModel):
     """Why a request was not done."""
 
     error: str
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Refusal, "description": why}
+    for code, why in {
+        401: "No token, or another one",
+        403: "Another host or origin",
+        404: "No such job",
+        409: "Too late to cancel",
+        413: "A request too long",
+        422: "A request that cannot be used",
+    }.items()
+}
