@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, runtime_checkable
 
 from errata.errors import ConflictError, ErrataError
 from errata.ledger.records import now
@@ -29,6 +29,7 @@ class StoppedError(Exception):
     """The job was cancelled; raised inside the work."""
 
 
+@runtime_checkable
 class Teller(Protocol):
     """What a piece of work says on the way, from the worker's thread."""
 

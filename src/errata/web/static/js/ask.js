@@ -36,7 +36,7 @@ export function startAsk() {
   prompt.oninput = () => { prompt.style.height = "auto"; prompt.style.height = `${prompt.scrollHeight}px`; };
   get("examples").then((found) => { examples = found ?? []; drawExamples(); });
   return (what) => {
-    if (what === "state" && job("ask") && !prompt.value) {
+    if (what === "state" && job("ask") && !prompt.value && document.activeElement !== prompt) {
       prompt.value = job("ask").request.prompt;
       prompt.oninput();
       factors = new Map((job("steer")?.request.scalings ?? []).map((one) => [key(one.layer, one.index), one.factor]));
@@ -55,6 +55,7 @@ async function ask(prompt) {
 }
 
 function drawExamples() {
+  $("prompt").placeholder = examples[0] ? t("ask.example", { prompt: examples[0].prompt }) : "";
   fill($("examples"), examples.slice(0, 4).map((one) =>
     h("button.chip", { type: "button", onclick: () => { $("prompt").value = one.prompt; $("prompt").oninput(); ask(one.prompt); } },
       one.prompt)));
@@ -72,7 +73,8 @@ function drawAnswer() {
   const steered = job("steer");
   return fill($("answer"), h("div", { class: steered ? "card sides" : "card" },
     written(plain, steered && t("ask.as_is")),
-    steered && written(steered, t("ask.changed", { count: steered.request.scalings.length }))));
+    steered && written(steered, t("ask.changed", { count: steered.request.scalings.length })),
+    plain.state === "done" && correctLink(plain)));
 }
 
 /** One answer: prompt and what has been written so far, then the most probable next tokens. */
@@ -88,8 +90,7 @@ function written(one, title) {
       h("tbody", {}, best.map((row) => h("tr", {},
         h("th", { scope: "row" }, row.token.trim() || "␣"),
         h("td.num", {}, percent(row.probability)),
-        h("td.wide", {}, h("span.meter", { style: { "--share": row.probability } })))))),
-    !title && one.state === "done" && correctLink(one));
+        h("td.wide", {}, h("span.meter", { style: { "--share": row.probability } })))))));
 }
 
 function correctLink(one) {
@@ -170,7 +171,7 @@ function drawDetail(result) {
       h("button", { type: "button", "data-key": "all0", onclick: () => every(result, 0) }, t("neurons.suppress_all", { count: result.neurons.length })),
       h("button", { type: "button", "data-key": "all2", onclick: () => every(result, 2) }, t("neurons.amplify_all", { count: result.neurons.length })),
       factors.size > 0 && h("button.quiet", { type: "button", "data-key": "reset", onclick: reset }, t("neurons.reset"))),
-    h("div.scroll", {}, h("table.rows", {},
+    h("div.scroll", {}, h("table.rows.listed", {},
       h("thead", {}, h("tr", {}, ["neuron", "score", "tokens", "change"].map((name) => h("th", { scope: "col", class: name === "score" ? "num" : null }, t(`neurons.${name}`))))),
       h("tbody", {}, result.neurons.slice(0, 8).map((one) => h("tr", {},
         h("th", { scope: "row" }, `L${one.layer}·N${one.index}`),

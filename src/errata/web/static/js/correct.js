@@ -138,25 +138,26 @@ function shown(found) {
     h("p.note", {}, t("correct.summary", { method: result.method, norm: short(result.norm), better: result.better, worse: result.worse, count: result.checks.length })),
     result.supersedes.length > 0 && h("p.warn", {}, t("correct.supersedes", { edits: result.supersedes.join(", ") })),
     worse.length > 0 && h("section.worse", {}, h("h3", {}, t("correct.worse", { count: worse.length })), table(worse)),
-    KINDS.map((kind) => group(result.checks.filter((one) => one.kind === kind), kind)),
+    KINDS.map((kind, place) => group(result.checks.filter((one) => one.kind === kind), kind, place > 0)),
     stale && h("p.warn", {}, t("correct.stale")),
     doubtful && !stale && h("p", {}, h("label.check", { for: "sure" }, sure, t("correct.sure"))),
     h("p.actions", {}, write,
       h("button", { type: "button", "data-key": "discard", onclick: () => { forget("preview"); draw(); } }, t("correct.discard"))));
 }
 
-function group(rows, kind) {
+function group(rows, kind, quiet) {
   if (!rows.length) return null;
   const good = rows.filter((one) => (kind === "neighbour" ? one.unchanged : one.right_after)).length;
-  return h("section", {}, h("h3", {}, t(`kind.${kind}`), " ", h("span.dim", {}, t(`kind.${kind}_count`, { good, count: rows.length }))), table(rows));
+  return h("section", {}, h("h3", {}, t(`kind.${kind}`), " ", h("span.dim", {}, t(`kind.${kind}_count`, { good, count: rows.length }))), table(rows, quiet));
 }
 
-function table(rows) {
-  return h("table.rows.stack", {},
+/** Quiet: the columns are named above it already. */
+function table(rows, quiet) {
+  return h(quiet ? "table.rows.stack.quiet" : "table.rows.stack", {},
     h("thead", {}, h("tr", {}, ["prompt", "before", "after", "verdict"].map((name) => h("th", { scope: "col" }, t(`checks.${name}`))))),
     h("tbody", {}, rows.map((one) => h("tr", { class: one.verdict },
       h("td", {}, one.prompt),
       h("td", { "data-title": t("checks.before") }, one.before || t("nothing")),
-      h("td", { "data-title": t("checks.after") }, h("strong", {}, one.after || t("nothing"))),
+      h("td", { "data-title": t("checks.after") }, h(one.after === one.before ? "span" : "strong", {}, one.after || t("nothing"))),
       h("td", {}, h("span.verdict", { class: `verdict ${one.verdict}` }, t(`verdict.${one.verdict}`)))))));
 }

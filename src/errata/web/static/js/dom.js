@@ -32,7 +32,11 @@ export function short(value) {
   return size >= 0.01 && size < 10000 ? String(Number(value.toPrecision(3))) : value.toExponential(1);
 }
 
-export const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+/** A probability: never 0 % or 100 % where it is neither. */
+export function percent(share) {
+  if (share < 0.0005) return "< 0.1 %";
+  return `${share > 0.9995 ? "> 99.9" : (100 * share).toFixed(share > 0.1 && share < 0.99 ? 0 : 1)} %`;
+}
 
 let hiding;
 /** Say something for a while. */

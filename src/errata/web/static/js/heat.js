@@ -112,7 +112,7 @@ export class HeatMap {
       pen.fillRect(GUTTER, layer * tall, wide - GUTTER, tall - 2);
       pen.fillStyle = hot;
       row.cells.forEach(([, score], cell) => {
-        pen.globalAlpha = Math.sqrt(Math.max(0, score) / (result.highest || 1));
+        pen.globalAlpha = (Math.max(0, score) / (result.highest || 1)) ** 0.7;
         pen.fillRect(GUTTER + cell * step, layer * tall, Math.max(step - 0.4, 1), tall - 2);
       });
     });
