@@ -62,13 +62,14 @@ def show(
     Example: errata show 3 --ledger corrections
     """
     from errata.cli.session import edit_number, stored
+    from errata.evaluation.kept import measured_alone
 
     number = edit_number(edit)
     with stored(ledger) as store:
         entry = store.entry(number)
         found = store.load(entry)
         happened = [asdict(event) for event in store.events() if number in (event.edit, event.by)]
-    origin = {"settings": found.settings, "measured": found.measured, "versions": found.versions}
+    origin = {"settings": found.settings, "measured": measured_alone(found), "versions": found.versions}
     deltas: list[dict[str, Any]] = [
         {"layer": d.layer, "module": d.module, "rank": d.rank, "shape": list(d.shape), "norm": d.norm(), "base": d.base}
         for d in found.deltas

@@ -68,7 +68,8 @@ def layers(
 
 def _cases(model: str, facts: Path | None, count: int) -> list[Case]:
     if facts is not None:
-        from errata.cli.cases import complete, read_cases
+        from errata.cli.cases import read_cases
+        from errata.datasets.pocket_probes import complete
 
         return [complete(case, model) for _, case in read_cases(facts)]
     if not model.startswith("pocket-"):
