@@ -62,7 +62,7 @@ def show(
     Example: errata show 3 --ledger corrections
     """
     from errata.cli.session import edit_number, stored
-    from errata.evaluation.kept import measured_alone
+    from errata.evaluation.kept import PROBES, measured_alone
 
     number = edit_number(edit)
     with stored(ledger) as store:
@@ -76,7 +76,8 @@ def show(
     ]
     if as_json:
         computed = {name: dict(values) for name, values in origin.items()}
-        output.print_json({**_entry_row(entry), **computed, "deltas": deltas, "events": happened})
+        probes = {PROBES: found.measured.get(PROBES, [])}
+        output.print_json({**_entry_row(entry), **computed, **probes, "deltas": deltas, "events": happened})
         return
     page = output.paper()
     state = "[green]applied[/]" if entry.applied else "[dim]undone[/]"

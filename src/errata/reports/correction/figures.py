@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from errata.evaluation.compare import Kind
 from errata.reports.correction.account import Account
-from errata.reports.correction.course import SCORES, Course
+from errata.reports.correction.course import Course
 from errata.reports.figures import neuron_map, spread
 from errata.reports.svg import HEAT, INK, KEPT, LANE, LINE, NEW, OLD, drawing, inline
 
 FEW = 2  # points that make a curve
 NAMED = 6  # curves that are drawn strong and named
+COLORS: Mapping[str, str] = {"efficacy": HEAT, "generalization": NEW, "specificity": KEPT, "known": OLD}
 LANES: Mapping[str, Kind] = {"edit prompt": "prompt", "paraphrases": "paraphrase", "neighbours": "neighbour"}
 
 
@@ -50,7 +52,7 @@ def norm_curves(found: Course | None) -> str | None:
         _name_ends(axes, [(f"L{layer}", found.relative[layer][-1]) for layer in named], places[-1], top)
         axes.set(xlim=(0.5, places[-1] + 0.5), ylim=(-0.1 * top, 1.08 * top), xlabel="event of the log")
         axes.set_ylabel("‖ΣΔW‖ / ‖W₀‖")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return inline(figure, "Relative size of the change of every layer after each event of the ledger's log")
 
 
@@ -77,30 +79,27 @@ def edit_lanes(account: Account) -> str | None:
             axes.tick_params(axis="both", length=0)
             axes.spines[["left", "bottom"]].set_visible(False)
         lanes[-1].set(xlabel="edit", xlim=(min(numbers) - 1, max(numbers) + 1))
-        lanes[-1].xaxis.get_major_locator().set_params(integer=True)
+        lanes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
         return inline(figure, "Share of answers that are as they should be, by edit")
 
 
 def checkup_curves(rows: Sequence[Mapping[str, Any]]) -> str | None:
     """The scores of all edits so far, and of known facts, at every checkup that the ledger keeps."""
-    curves = {
-        name: [(row["edit"], row[name]["mean"]) for row in rows if row[name] is not None] for name in (*SCORES, "known")
-    }
+    curves = {name: [(row["edit"], row[name]["mean"]) for row in rows if row[name] is not None] for name in COLORS}
     curves = {name: points for name, points in curves.items() if len(points) >= FEW}
     if not curves:
         return None
-    colors = dict(zip((*SCORES, "known"), (HEAT, NEW, KEPT, OLD), strict=True))
     low = min(value for points in curves.values() for _, value in points)
     last = max(points[-1][0] for points in curves.values())
     with drawing(9.4, 2.5) as figure:
         axes = figure.subplots()
         figure.subplots_adjust(left=0.07, right=0.87, top=0.96, bottom=0.18)
         for name, points in curves.items():
-            axes.plot(*zip(*points, strict=True), color=colors[name], linewidth=1.5, marker="o", markersize=3.2)
+            axes.plot(*zip(*points, strict=True), color=COLORS[name], linewidth=1.5, marker="o", markersize=3.2)
         bottom = 0.0 if low < 0.5 else 0.5
-        _name_ends(axes, [(name, points[-1][1]) for name, points in curves.items()], last, 1.0 - bottom, colors)
+        _name_ends(axes, [(name, points[-1][1]) for name, points in curves.items()], last, 1.0 - bottom, COLORS)
         axes.set(ylim=(bottom - 0.02, 1.03), xlabel="last edit before the checkup")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         return inline(figure, "Scores of all edits so far at every checkup of the ledger")
 
 

@@ -21,8 +21,8 @@ Source = Literal["given", "kept", "embedded", "shipped", "none"]
 MEANING: Mapping[Source, str] = {
     "given": "with the paraphrases and neighbours of the file given to this report",
     "kept": "with the paraphrases and neighbours that were kept with the edit when it was made",
-    "embedded": "with phrasings and neighbours from the facts of the embedded model; the neighbours are other subjects of "
-    "the relation, the same ones each time",
+    "embedded": "with phrasings and neighbours from the facts of the embedded model; the neighbours are other "
+    "subjects of the relation, the same ones each time",
     "shipped": "with the phrasings shipped for its relation, and without neighbours: none are known",
     "none": "by the prompt alone: no paraphrases or neighbours are kept with it; errata report --facts FILE adds some",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 
 from errata.ledger.records import Entry, listed
@@ -46,10 +47,10 @@ def log(account: Account) -> str:
         for entry in account.entries
     ]
     heads = ("edit", "state", "fact", "target", "method", "layers", "norm", "time, UTC")
-    undo = f"errata undo ID --ledger {account.directory}"
+    undo = shlex.join(["errata", "undo", "ID", "--ledger", account.directory])
     return (
-        f'<div class="log">{table(heads, rows, numbers=(6,))}</div><p>Any of them is taken back, bit for bit and in any order, with '
-        f"<code>{escape(undo)}</code>.</p>"
+        f'<div class="log">{table(heads, rows, numbers=(6,))}</div>'
+        f"<p>Any of them is taken back, bit for bit and in any order, with <code>{escape(undo)}</code>.</p>"
     )
 
 
@@ -65,7 +66,7 @@ def provenance(account: Account) -> str:
         "made": f"{origin.made} on {origin.machine}",
         "time": ", ".join(f"{step} {seconds:.1f} s" for step, seconds in origin.seconds.items()),
     }
-    groups = "".join(_group(group, account) for group in account.made)
+    groups = "".join(_group(group) for group in account.made)
     return (
         f"<h3>Model and ledger</h3>{pairs(model)}{groups}{_files(account)}<h3>This report</h3>{pairs(report)}"
         f"<pre>{escape(origin.command)}</pre>"
@@ -80,7 +81,7 @@ def _about(entry: Entry) -> tuple[str, str]:
     return first.text + (f" (and {more} more)" if more else ""), first.target or MISSING
 
 
-def _group(group: Made, account: Account) -> str:
+def _group(group: Made) -> str:
     many = len(group.ids) > 1
     values = {**group.settings, **group.versions}
     if not many:
@@ -100,12 +101,14 @@ def _files(account: Account) -> str:
         for one in edit.deltas
     ]
     heads = ("layer", "module", "shape", "rank", "norm", "made for the weight, SHA-256")
-    apply = f"errata apply {account.meta.model} {account.directory}/deltas/{entry.file} --ledger OTHER"
+    path = f"{account.directory}/deltas/{entry.file}"
+    apply = shlex.join(["errata", "apply", account.meta.model, path, "--ledger", "OTHER"])
+    undo = shlex.join(["errata", "undo", str(entry.id), "--ledger", account.directory])
     file = {"file": entry.file, "SHA-256": entry.sha256, "time": f"{_time(entry.at)} UTC"}
     return (
         f"<h3>The edit’s file</h3>{pairs(file)}"
-        f'<div class="hashes">{table(heads, rows, numbers=(3, 4))}</div><p>Put it into another ledger of this model, or '
-        f"take it back:</p><pre>{escape(apply)}\n{escape(f'errata undo {entry.id} --ledger {account.directory}')}</pre>"
+        f"{table(heads, rows, numbers=(3, 4))}<p>Put it into another ledger of this model, or take it back:</p>"
+        f"<pre>{escape(apply)}\n{escape(undo)}</pre>"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 from errata.evaluation.metrics import PROTOCOL
@@ -11,7 +12,7 @@ from errata.ledger.records import listed
 from errata.reports.correction.account import Account, Single, Tested
 from errata.reports.correction.course import SCORES
 from errata.reports.correction.figures import change_map, checkup_curves, edit_lanes, norm_curves
-from errata.reports.correction.prompts import MEANING
+from errata.reports.correction.prompts import MEANING, Source
 from errata.reports.markdown import MISSING
 from errata.reports.markup import table
 from errata.reports.passages import KINDS, answers, located, probabilities
@@ -86,8 +87,8 @@ def places(account: Account) -> str:
     heads = ("layer", "module", "entries changed", "‖ΔW‖", "‖ΔW‖ / ‖W₀‖", "σ_max(ΔW)")
     whose = "of all applied edits together" if account.single is None else "of this edit alone"
     text = (
-        f"<h3>The change of the weights</h3><p>ΔW = W − W₀ {whose}, after rounding; a neuron’s change is the norm of its "
-        "column.</p>"
+        f"<h3>The change of the weights</h3><p>ΔW = W − W₀ {whose}, after rounding; a neuron’s change is the norm of "
+        "its column.</p>"
         + _figure(svg, "Each cell shows the strongest of a run of neighbouring neurons; the strongest are named.")
         + table(heads, rows, numbers=(2, 3, 4, 5))
     )
@@ -118,8 +119,8 @@ def _norms(account: Account) -> str:
     what = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return title + _figure(
         svg,
-        f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding; strokes at the foot "
-        "are edits taken out.",
+        f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding; strokes at the "
+        "foot are edits taken out.",
     )
 
 
@@ -130,8 +131,8 @@ def _held(account: Account) -> str:
         return f"{title}<p>Left out: fewer than two edits were asked.</p>"
     return title + _figure(
         svg,
-        f"Protocol {PROTOCOL}, the model as the ledger has it now: every edit’s share of prompts that say the target, and "
-        "of neighbours that answer as the unedited model. A stroke up to 1 is what is missing.",
+        f"Protocol {PROTOCOL}, the model as the ledger has it now: every edit’s share of prompts that say the target, "
+        "and of neighbours that answer as the unedited model. A stroke up to 1 is what is missing.",
     )
 
 
@@ -152,7 +153,7 @@ def _checkups(account: Account) -> str:
         if svg is None
         else _figure(
             svg,
-            f"Protocol {PROTOCOL}: scores of all edits of the sequence so far, and the share of known facts still right.",
+            f"Protocol {PROTOCOL}: scores of all edits of the sequence so far, and of known facts those still right.",
         )
     )
     return title + figure + table(("edit", "edited", *names, "perplexity"), rows, numbers=range(7), raw=True)
@@ -172,14 +173,14 @@ def _compared(account: Account) -> str:
 
 def _protocol() -> str:
     return (
-        f"Protocol <strong>{PROTOCOL}</strong>: every prompt is continued greedily, with no gold prefix and no gold length, "
-        f"for at most {MAX_NEW_TOKENS} tokens, and the whole answer counts. A paraphrase should say the target; a neighbour, "
-        "another fact, should keep the answer it had before."
+        f"Protocol <strong>{PROTOCOL}</strong>: every prompt is continued greedily, with no gold prefix and no gold "
+        f"length, for at most {MAX_NEW_TOKENS} tokens, and the whole answer counts. A paraphrase should say the "
+        "target; a neighbour, another fact, should keep the answer it had before."
     )
 
 
 def _sources(account: Account) -> str:
-    counts = Counter(one.question.source for one in account.tested)
+    counts: Counter[Source] = Counter(one.question.source for one in account.tested)
     lines = [f"{count} fact{'s' if count > 1 else ''} {MEANING[source]}" for source, count in counts.items()]
     if account.targets > len(account.tested):
         lines.append(f"asked were {len(account.tested)} of {account.targets} facts, drawn with seed 0")
@@ -200,7 +201,7 @@ def _by_edit(account: Account) -> str:
             str(one.question.edit),
             escape(found.prompt.before.prompt),
             escape(found.prompt.before.answer) or MISSING,
-            f'<span class="{"better" if found.took else "worse"}">{escape(found.prompt.after.answer) or MISSING}</span>',
+            _marked(found.took, found.prompt.after.answer),
             _share([change.after.right for change in found.of("paraphrase")]),
             _share([change.unchanged for change in found.of("neighbour")]),
         ]
@@ -209,6 +210,10 @@ def _by_edit(account: Account) -> str:
     ]
     heads = ("edit", "prompt", "before", "after", "paraphrases", "neighbours")
     return f"<h3>Every fact</h3>{table(heads, rows, numbers=(4, 5), raw=True)}"
+
+
+def _marked(right: bool, answer: str) -> str:
+    return f'<span class="{"better" if right else "worse"}">{escape(answer) or MISSING}</span>'
 
 
 def _tables(one: Tested) -> str:
@@ -237,11 +242,11 @@ def _figure(svg: str | None, caption: str) -> str:
     return "" if svg is None else f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _interval(mean: float, interval: tuple[float, float]) -> str:
+def _interval(mean: float, interval: Sequence[float]) -> str:
     return f"{mean:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
-def _below(mean: float, interval: tuple[float, float]) -> str:
+def _below(mean: float, interval: Sequence[float]) -> str:
     return f'{mean:.3f}<br><span class="note">{interval[0]:.3f}–{interval[1]:.3f}</span>'
 
 
