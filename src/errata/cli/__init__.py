@@ -25,6 +25,7 @@ from errata.cli import (
     locate,
     models,
     output,
+    report,
     reproduce,
     serve,
     stats,
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
             "redo": undoing.redo,
             "diff": history.diff,
             "verify": verify.verify,
+            "report": report.report,
         },
     }.items():
         for name, command in commands.items():

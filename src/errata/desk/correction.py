@@ -12,6 +12,7 @@ from errata.deltas import Edit, WeightDelta
 from errata.desk.opening import has_ledger, open_view, taken_back, view_for
 from errata.errors import ConflictError, InputError
 from errata.evaluation import Comparison, check, compare
+from errata.evaluation.kept import keep, measured_alone
 from errata.facts import Case, Fact
 from errata.ledger import Entry, Ledger
 from errata.methods import Editor
@@ -67,7 +68,7 @@ class Desk:
         if rivals and not supersede:
             raise _conflict(case.fact, tuple(entry.id for entry in rivals))
         with self._without(rivals):
-            edit = editor.edit(self.view, [case.fact])
+            edit = keep(editor.edit(self.view, [case.fact]), [case])
             with self.view.applied(edit.deltas):
                 after = check(self.view, case)
         return Correction(case, edit, compare(before, after), tuple(entry.id for entry in rivals))
@@ -165,7 +166,7 @@ def correction_row(found: Correction) -> dict[str, Any]:
         "fact": asdict(found.case.fact),
         "method": found.edit.method,
         "settings": dict(found.edit.settings),
-        "measured": dict(found.edit.measured),
+        "measured": measured_alone(found.edit),
         "norm": found.edit.norm(),
         "supersedes": list(found.supersedes),
         **found.comparison.to_dict(),

@@ -6,6 +6,8 @@ in this order; when anything fails up to the commit, the database rolls back and
 
 from __future__ import annotations
 
+from collections.abc import Collection, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
@@ -16,6 +18,7 @@ from errata.deltas import Edit
 from errata.errors import CorruptionError, LedgerError
 from errata.history import History
 from errata.ledger import compare, verify
+from errata.ledger.blocks import Ids
 from errata.ledger.compare import LayerChange, LayerPair
 from errata.ledger.fold import Fold, Plan, same_bits
 from errata.ledger.layers import LayerSums
@@ -172,6 +175,23 @@ class Ledger:
                 self._commit(self._plan())
         return undone
 
+    @contextmanager
+    def holding(self, ids: Collection[int]) -> Generator[None]:
+        """The model with these edits alone, bit for bit, inside the block: for measuring, nothing is recorded.
+
+        Raises LedgerError for an unknown id. Write nothing inside; the ledger's own weights return after it.
+        """
+        wanted: dict[int, Ids] = {}
+        for entry in (self._store.entry(number) for number in sorted(set(ids))):
+            wanted |= {layer: (*wanted.get(layer, ()), entry.id) for layer in set(entry.layers)}
+        try:
+            with self._fold.written(self._fold.plan(self._fold.stale(wanted))):
+                pass
+            yield
+        finally:
+            with self._fold.written(self._plan()):
+                pass
+
     def history(self) -> History:
         """The applied edits in order, each read from its file when it is asked for.
 
@@ -179,6 +199,16 @@ class Ledger:
         been undone or redone, the history is a new one. The one returned does not change with the ledger.
         """
         return self._past.of(self.applied)
+
+    @property
+    def path(self) -> Path:
+        """The directory it is kept in."""
+        return self._store.path
+
+    @property
+    def meta(self) -> Meta:
+        """Which model it is for, and since when."""
+        return self._store.meta()
 
     def entries(self) -> tuple[Entry, ...]:
         """Every edit, applied or undone, in order."""
