@@ -17,14 +17,17 @@ from errata.cli import (
     demo,
     edit,
     evaluate,
+    export,
     grid,
     history,
+    incoming,
     inspection,
     layers,
     leaderboard,
     locate,
     models,
     output,
+    push,
     report,
     reproduce,
     serve,
@@ -36,7 +39,13 @@ from errata.cli import (
 from errata.errors import ErrataError
 
 INTERRUPTED = 130
-LOOK, CORRECT, KEEP, MEASURE = "Look into a model", "Correct it", "Keep the corrections", "Measure methods"
+LOOK, CORRECT, KEEP, SHIP, MEASURE = (
+    "Look into a model",
+    "Correct it",
+    "Keep the corrections",
+    "Ship them",
+    "Measure methods",
+)
 
 
 def build() -> typer.Typer:
@@ -67,12 +76,14 @@ def build() -> typer.Typer:
             "verify": verify.verify,
             "report": report.report,
         },
+        SHIP: {"import": incoming.take_in, "push": push.push},
     }.items():
         for name, command in commands.items():
             app.command(name, rich_help_panel=panel)(command)
     app.add_typer(bulk.group(), name="bulk", rich_help_panel=LOOK)
     app.add_typer(data.group(), name="data", rich_help_panel=LOOK)
     app.add_typer(train.group(), name="train", rich_help_panel=LOOK)
+    app.add_typer(export.group(), name="export", rich_help_panel=SHIP)
     app.command("compare", rich_help_panel=MEASURE)(compare.compare)
     app.command("evaluate", rich_help_panel=MEASURE)(evaluate.evaluate)
     app.command("leaderboard", rich_help_panel=MEASURE)(leaderboard.leaderboard)

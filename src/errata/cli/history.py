@@ -139,7 +139,7 @@ def _entry_row(entry: Any) -> dict[str, Any]:
 
 def _about(facts: Any) -> tuple[str, str]:
     if not facts:
-        return "the end of a sequence", ""
+        return "no fact of its own", ""
     first, more = facts[0], len(facts) - 1
     return first.text + (f" (and {more} more)" if more else ""), first.target or ""
 

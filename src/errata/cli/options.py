@@ -45,10 +45,15 @@ CORRECTIONS = Path("corrections")
 
 def layer_numbers(text: str) -> list[int]:
     """The layers of `1,2,3`, `4-8` or both, sorted; raises InputError for anything else."""
+    return numbers(text, "layers")
+
+
+def numbers(text: str, what: str) -> list[int]:
+    """The numbers of `1,2,3`, `4-8` or both, sorted; raises InputError, naming what they are, for anything else."""
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = (word.strip() for word in part.partition("-"))
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InputError(f"The layers {text!r} are no list of numbers: write for example 1,2,3 or 4-8.")
+            raise InputError(f"The {what} {text!r} are no list of numbers: write for example 1,2,3 or 4-8.")
         found.update(range(int(first), int(last or first) + 1))
     return sorted(found)

@@ -6,13 +6,15 @@ in this order; when anything fails up to the commit, the database rolls back and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from errata.deltas import Edit
 from errata.errors import CorruptionError, LedgerError
@@ -181,11 +183,8 @@ class Ledger:
 
         Raises LedgerError for an unknown id. Write nothing inside; the ledger's own weights return after it.
         """
-        wanted: dict[int, Ids] = {}
-        for entry in (self._store.entry(number) for number in sorted(set(ids))):
-            wanted |= {layer: (*wanted.get(layer, ()), entry.id) for layer in set(entry.layers)}
         try:
-            with self._fold.written(self._fold.plan(self._fold.stale(wanted))):
+            with self._fold.written(self._fold.plan(self._fold.stale(self._wanted(ids)))):
                 pass
             yield
         finally:
@@ -247,9 +246,24 @@ class Ledger:
             return compare.alone(self._view, self.edit(a))
         return compare.pair(self.edit(a), self.edit(b))
 
+    def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
+        """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
+
+        Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
+        """
+        return dict(self._fold.plan(self._wanted(numbers)).weights)
+
     def verify(self) -> Report:
         """Check every file, the database and the model's weights; problems are reported, not raised."""
         return verify.everything(self._store, self._view)
+
+    def _wanted(self, numbers: Iterable[int]) -> dict[int, Ids]:
+        """For every layer that these edits change, those that do, in order; raises LedgerError for an unknown id."""
+        wanted: dict[int, Ids] = {}
+        for number in sorted(set(numbers)):
+            for layer in set(self._store.entry(number).layers):
+                wanted[layer] = (*wanted.get(layer, ()), number)
+        return wanted
 
     def _plan(self) -> Plan:
         """The weights that the database, as this transaction leaves it, asks for."""

@@ -71,6 +71,8 @@ def entry_of(row: tuple[Any, ...], path: Path) -> Entry:
     try:
         known = tuple(Fact(**fact) for fact in json.loads(facts))
         numbers = tuple(json.loads(layers)), tuple(json.loads(ranks))
+        if Path(file).name != file:
+            raise ValueError(f"the file name {file!r} leads out of the ledger")
     except (ValueError, TypeError, InputError) as error:
         raise CorruptionError(
             f"Edit {number} in the database of the ledger at {path} is damaged ({error}): put ledger.sqlite back "

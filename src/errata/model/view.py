@@ -217,25 +217,30 @@ class ModelView:
     def applied(self, deltas: Iterable[WeightDelta]) -> Generator[None, None, None]:
         """Apply deltas on top of the present weights inside the block; the present weights return after it.
 
-        The deltas of a layer are summed in order and rounded once. Raises EditError, with nothing written, when a delta
-        was made for another model.
+        Deltas are summed in order and rounded once. Raises EditError, with nothing written, for another model's deltas.
         """
         self.require_editable()
         by_layer: dict[int, list[WeightDelta]] = {}
         for delta in deltas:
             self._check(delta)
             by_layer.setdefault(delta.layer, []).append(delta)
-        present = {layer: self.weight(layer).clone() for layer in by_layer}
+        with self.holding((layer, fold(self.weight(layer), own)) for layer, own in by_layer.items()):
+            yield
+
+    @contextmanager
+    def holding(self, weights: Iterable[tuple[int, Float[Tensor, "d_model d_ff"]]]) -> Generator[None, None, None]:
+        """Hold these W, by layer, inside the block; the present weights return after it."""
+        present: dict[int, Tensor] = {}
         known = set(self._base)
         try:
-            for layer, own in by_layer.items():
-                self.write(layer, fold(present[layer], own))
+            for layer, weight in weights:
+                present[layer] = self.weight(layer).clone()
+                self.write(layer, weight)
             yield
         finally:
             for layer, weight in present.items():
                 self.write(layer, weight)
-                if layer not in known:
-                    self._base.pop(layer, None)
+            self._base = {layer: weight for layer, weight in self._base.items() if layer in known}
 
     def _check(self, delta: WeightDelta) -> None:
         if not 0 <= delta.layer < self.n_layers or delta.shape != tuple(self.weight(delta.layer).shape):

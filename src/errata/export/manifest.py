@@ -1,0 +1,166 @@
+"""errata.json: what an export holds, what it was made from and what was measured; the card says it for people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from errata.errors import UNREADABLE, InputError
+from errata.export.base import Base
+from errata.export.whole import MANIFEST
+from errata.facts import Fact
+from errata.ledger import Entry
+
+FORMAT = "errata-export-1"
+CARD = "README.md"
+PIECE = 1 << 20
+
+Kind = Literal["peft", "merged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One edit of the export as its ledger lists it: `layers` and `ranks` hold one number a delta, `at` is UTC."""
+
+    id: int
+    method: str
+    at: str
+    norm: float
+    layers: tuple[int, ...]
+    ranks: tuple[int, ...]
+    sha256: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRank:
+    """A layer of an adapter: the rank that the sum `needed`, the rank that is there, and the share of energy `lost`."""
+
+    layer: int
+    module: str
+    needed: int
+    rank: int
+    lost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a prompt is answered with: by the unedited model, the corrected weights and, if any, a truncated sum."""
+
+    kind: str
+    prompt: str
+    expected: str
+    before: str
+    after: str
+    truncated: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that an export says of itself.
+
+    `r`               the adapter's rank; None for merged weights
+    `weights_sha256`  of all parameters with the corrections, as `errata verify` prints it for the ledger
+    `scores`          by state (before, after, truncated) and name, each with protocol, n, mean and interval
+    `files`           the files by name with their SHA-256, the card left out: people write in it
+    """
+
+    kind: Kind
+    base: Base
+    corrections: tuple[Correction, ...]
+    weights_sha256: str
+    r: int | None = None
+    layers: tuple[LayerRank, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    scores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """The facts of all corrections, in order."""
+        return tuple(fact for correction in self.corrections for fact in correction.facts)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether directions were left out to stay below a rank limit."""
+        return any(row.rank < row.needed for row in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as plain values for JSON."""
+        return {"format": FORMAT, **asdict(self)}
+
+    def save(self, folder: Path) -> None:
+        """Write errata.json."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, indent=2, allow_nan=False)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read a folder's errata.json; raises InputError for one that is not there or does not read as one."""
+        path = folder / MANIFEST
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+            if row["format"] != FORMAT:
+                raise ValueError(f"its format is {row['format']!r}, not {FORMAT!r}")
+            if row["kind"] not in ("peft", "merged"):
+                raise ValueError(f"its kind is {row['kind']!r}")
+            return cls(
+                kind=row["kind"],
+                base=Base(**row["base"]),
+                corrections=tuple(map(_correction, row["corrections"])),
+                weights_sha256=str(row["weights_sha256"]),
+                r=row["r"],
+                layers=tuple(LayerRank(**layer) for layer in row["layers"]),
+                answers=tuple(Answer(**answer) for answer in row["answers"]),
+                scores=dict(row["scores"]),
+                versions=dict(row["versions"]),
+                files={_plain(name): str(digest) for name, digest in row["files"].items()},
+            )
+        except (*UNREADABLE, InputError) as error:
+            raise InputError(f"{path} is no manifest of an export ({error}): export the ledger again.") from error
+
+    def refuse_changed(self, folder: Path) -> None:
+        """Raise InputError for a file that is not there, that is a link, or that is not the one that was written."""
+        for name, digest in self.files.items():
+            path = folder / name
+            if path.is_symlink() or not path.is_file():
+                raise InputError(f"{path} is not there as a file: export the ledger again.")
+            if sha256_of(path) != digest:
+                raise InputError(f"{path} is not the file that was exported (another SHA-256): export again.")
+
+
+def corrections_of(entries: Sequence[Entry]) -> tuple[Correction, ...]:
+    """A ledger's entries as an export lists them."""
+    return tuple(Correction(e.id, e.method, e.at, e.norm, e.layers, e.ranks, e.sha256, e.facts) for e in entries)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder, in name order."""
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _correction(row: dict[str, Any]) -> Correction:
+    facts = tuple(Fact(**fact) for fact in row["facts"])
+    given: dict[str, Any] = {**row, "layers": tuple(row["layers"]), "ranks": tuple(row["ranks"]), "facts": facts}
+    return Correction(**given)
+
+
+def _plain(name: str) -> str:
+    """A file's name; raises ValueError for one that leads out of the folder."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise ValueError(f"the file name {name!r} leads out of the folder")
+    return name
