@@ -34,8 +34,6 @@ def test_a_request_may_not_be_long(served: Served) -> None:
     assert whole.status_code == 413 and "longer" in whole.json()["error"]
     pieces = served.client.post("/api/ask", content=(b"x" * 1024 for _ in range(LARGEST // 1024 + 1)))
     assert pieces.status_code == 413
-    odd = served.client.get("/api/state", headers={"content-length": "many"})
-    assert odd.status_code == 413
 
 
 def test_other_addresses_need_a_token() -> None:
@@ -54,7 +52,7 @@ def test_a_token_is_asked_for_everywhere(serve: Serve) -> None:
     for path in ("/", "/api/state", "/static/style.css", "/openapi.json", "/?token=another-token-of-length"):
         assert client.get(path).status_code == 401
     assert client.get("/api/state", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
-    assert client.get("/api/state", headers={"authorization": "Bearer ünïcode"}).status_code == 401
+    assert client.get("/api/state", headers={b"authorization": "Bearer ünïcode".encode()}).status_code == 401
     assert client.get(f"/api/state?token={TOKEN}").status_code == 401  # an address ends up in logs
     opened = client.get(f"/?token={TOKEN}", follow_redirects=False)
     assert opened.status_code == 303 and opened.headers["location"] == "/"

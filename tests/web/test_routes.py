@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
@@ -137,6 +139,35 @@ def test_answers_stand_side_by_side(served: Served) -> None:
     assert equal(bits(served.view), held)
 
 
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("peft", {"adapter/adapter_config.json", "adapter/adapter_model.safetensors", "adapter/README.md"}),
+        ("merged", {"merged/config.json", "merged/model.safetensors", "merged/README.md"}),
+    ],
+)
+def test_an_export_comes_as_a_zip(served: Served, kind: str, names: set[str]) -> None:
+    assert served.work("export", kind=kind)["error"].startswith("There is no ledger yet")
+    commit(served)
+    held = bits(served.view)
+    job = served.work("export", kind=kind)
+    assert job["state"] == "done", job
+    answer = served.client.get(f"/api/exports/{job['id']}")
+    assert len(answer.content) == job["result"]["bytes"]
+    with ZipFile(BytesIO(answer.content)) as archive:
+        assert names <= set(archive.namelist()) and archive.testzip() is None
+    assert equal(bits(served.view), held)
+    assert served.client.get("/api/exports/99").status_code == 404
+
+
+def test_a_report_comes_as_a_page(served: Served) -> None:
+    commit(served)
+    job = served.work("export", kind="report")
+    assert job["state"] == "done", job
+    answer = served.client.get(f"/api/exports/{job['id']}")
+    assert answer.headers["content-disposition"].startswith("attachment") and "What changed" in answer.text
+
+
 def test_what_another_process_writes_is_followed(served: Served, tiny: Any) -> None:
     served.result("ask", prompt="The capital of France is")
     other = tiny("gpt2")
@@ -184,8 +215,9 @@ def test_every_route_is_documented(served: Served) -> None:
         for verb, route in routes.items():
             assert route.get("summary"), (verb, path)
             good = next(answer for code, answer in route["responses"].items() if code.startswith("2"))
-            kinds = good["content"]
-            assert "text/event-stream" in kinds or kinds["application/json"]["schema"], (verb, path)
+            if path != "/api/exports/{job}":  # a file
+                kinds = good["content"]
+                assert "text/event-stream" in kinds or kinds["application/json"]["schema"], (verb, path)
     assert {"/api/ask", "/api/preview", "/api/commit", "/api/events", "/api/ledger"} <= set(described["paths"])
 
 

@@ -30,7 +30,7 @@ def test_every_word_the_page_uses_is_there_and_none_is_idle() -> None:
     plain = set(re.findall(r"\bt\(\s*\"([^\"]+)\"", SCRIPTS)) | set(re.findall(r"data-t(?:-label)?=\"([^\"]+)\"", PAGE))
     chosen = re.findall(r"\bt\([^()]*\? \"([\w.]+)\" : \"([\w.]+)\"", SCRIPTS)
     used = plain | {word for pair in chosen for word in pair}
-    made = [re.escape(stem) for stem in re.findall(r"\bt\(`([\w.]+)\${", SCRIPTS)]
+    made = [re.escape(stem) for stem in re.findall(r"(?:\bt\(|words\[)`([\w.]+)\${", SCRIPTS)]
     assert used - words == set()
     assert [word for word in words - used if not re.match("|".join(made), word)] == []
 
@@ -39,9 +39,8 @@ def test_every_kind_of_job_and_step_has_a_word() -> None:
     words = LANGUAGES["en"]
     assert [kind for kind in Kind.__args__ if f"job.{kind}" not in words] == []
     source = "\n".join(path.read_text(encoding="utf-8") for path in STATIC.parent.parent.rglob("*.py"))
-    steps = set(re.findall(r"tell\.progress\(\"([^\"]+)\"", source)) | set(
-        re.findall(r"\bsteps\([^\"\n]*, \"([^\"]+)\"", source)
-    )
+    told = r"tell\.progress\(\"([^\"]+)\"", r"\bsteps\([^\"\n]*, \"([^\"]+)\"", r"\bsay\(\"([^\"]+)\"\)"
+    steps = {step for pattern in told for step in re.findall(pattern, source)}
     assert {"asking", "attributing", "optimising values"} <= steps
     assert [step for step in steps if f"step.{step}" not in words] == []
 

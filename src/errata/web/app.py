@@ -41,7 +41,7 @@ def create_app(desk: Desk, door: Door | None = None) -> FastAPI:
             yield
         finally:
             board.stop()
-            desk.close()
+            studio.close()
 
     app = FastAPI(
         title="Errata",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import FileResponse
 
 from errata.web import wire
 from errata.web.jobs import Board
@@ -36,5 +37,17 @@ def router(studio: Studio, board: Board) -> APIRouter:
     @routes.post("/diff", status_code=202, summary="What edits change in the weights, layer by layer")
     async def diff(asked: wire.Diff) -> wire.Job:
         return board.add("diff", asked.model_dump(), lambda tell, _: studio.diff(tell, asked))
+
+    @routes.post("/export", status_code=202, summary="Write the applied corrections to a file to download")
+    async def export(asked: wire.Export) -> wire.Job:
+        return board.add("export", asked.model_dump(), lambda tell, number: studio.export(tell, asked, number))
+
+    @routes.get("/exports/{job}", summary="The file that an export wrote", response_class=FileResponse)
+    async def exported(job: int) -> FileResponse:
+        """A zip of an adapter or of merged weights, or an HTML page; the newest few are kept."""
+        found = studio.shelf.find(job)
+        if found is None:
+            raise HTTPException(404, f"There is no file of job {job} any more: export again.")
+        return FileResponse(found, filename=found.name)
 
     return routes

@@ -85,7 +85,7 @@ class Guard:
         self._app, self._door = app, door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, with a bound on its body, or answer it with the reason why not."""
+        """Pass a request on, or answer it with the reason why not."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -94,7 +94,12 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, _adorned(send))
             return
-        await self._app(scope, _bounded(receive), _adorned(send))
+        body = await _read(receive)
+        if body is None:
+            refusal = _refused(413, f"The request is longer than {LARGEST} bytes: send less.")
+            await refusal(scope, receive, _adorned(send))
+            return
+        await self._app(scope, _again(body, receive), _adorned(send))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
@@ -106,8 +111,6 @@ class Guard:
             return _refused(403, f"A page of {origin} may not use this server: open the server's own page.")
         if origin is None and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return _refused(403, "Another site may not use this server: open the server's own page.")
-        if int(headers.get("content-length") or 0) > LARGEST:
-            return _refused(413, f"The request is longer than {LARGEST} bytes: send less.")
         return self._asked_for_token(scope, headers)
 
     def _asked_for_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -135,20 +138,30 @@ def _refused(status: int, reason: str) -> Response:
     return JSONResponse({"error": reason}, status)
 
 
-def _bounded(receive: Receive) -> Receive:
-    """The request's body, cut off as if the client had gone when it grows too long."""
-    seen = 0
-
-    async def bounded() -> Message:
-        nonlocal seen
+async def _read(receive: Receive) -> bytes | None:
+    """A request's body; None, without reading on, where it is too long."""
+    found, more = b"", True
+    while more:
         message = await receive()
-        if message["type"] == "http.request":
-            seen += len(message.get("body", b""))
-            if seen > LARGEST:
-                return {"type": "http.disconnect"}
-        return message
+        found += message.get("body", b"")
+        if len(found) > LARGEST:
+            return None
+        more = message.get("more_body", False)
+    return found
 
-    return bounded
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body, once more, and then what else the client does."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
 
 
 def _adorned(send: Send) -> Send:

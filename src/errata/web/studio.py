@@ -26,6 +26,7 @@ from errata.progress import listening
 from errata.web import wire
 from errata.web.heat import heat_map
 from errata.web.jobs import Teller
+from errata.web.shipping import Shelf
 
 PREVIEWS = 8  # that can still be committed
 
@@ -57,6 +58,7 @@ class Studio:
         self._changed = changed
         self._previews: OrderedDict[int, tuple[Correction, int]] = OrderedDict()
         self.model = _model(desk)
+        self.shelf = Shelf()
         self.state = LedgerState()
         if desk.ledger is not None:
             self.state = LedgerState(desk.ledger.entries(), desk.ledger.events())
@@ -158,6 +160,17 @@ class Studio:
             after = written(len(prompts))
         triples = zip(prompts, before, after, strict=True)
         return {"rows": [{"prompt": prompt, "before": a, "after": b} for prompt, a, b in triples]}
+
+    def export(self, tell: Teller, asked: wire.Export, number: int) -> dict[str, Any]:
+        """The applied corrections as a file, which is then found on the shelf under the job's number."""
+        with self._watched(tell):
+            made = self.shelf.put(self._desk.view, self._ledger, asked, number, lambda what: tell.progress(what, 0, 0))
+        return {"name": made.name, "bytes": made.stat().st_size}
+
+    def close(self) -> None:
+        """Close the ledger, and clear the shelf."""
+        self._desk.close()
+        self.shelf.close()
 
     @property
     def _ledger(self) -> Ledger:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Word = Annotated[str, Field(min_length=1, max_length=300)]
-Kind = Literal["ask", "locate", "neuron", "preview", "commit", "undo", "redo", "diff", "compare"]
+Kind = Literal["ask", "locate", "neuron", "preview", "commit", "undo", "redo", "diff", "compare", "export"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -100,6 +100,12 @@ class Compare(Request):
 
     prompts: list[Text] = Field(min_length=1, max_length=20)
     tokens: int = Field(default=24, ge=1, le=256)
+
+
+class Export(Request):
+    """The applied corrections as a LoRA adapter, as merged weights, or as a report to read."""
+
+    kind: Literal["peft", "merged", "report"]
 
 
 class Progress(BaseModel):

@@ -2,7 +2,7 @@
 
 import { $, fill, h, short, toast } from "./dom.js";
 import { cancel, ended, forget, get, job, send, state, work } from "./store.js";
-import { t } from "./words.js";
+import { stepWord, t } from "./words.js";
 
 const KINDS = ["prompt", "paraphrase", "neighbour"];
 const lines = (id) => $(id).value.split("\n").map((line) => line.trim()).filter(Boolean);
@@ -111,7 +111,7 @@ function waiting(found) {
   const { progress } = found;
   return h("div.card", {},
     h("h2", {}, t("correct.computing")),
-    h("p.dim", {}, progress ? `${t(`step.${progress.what}`)}${progress.total ? ` ${progress.done + 1} / ${progress.total}` : ""}` : t("status.queued")),
+    h("p.dim", {}, progress ? `${stepWord(progress.what)}${progress.total ? ` ${progress.done + 1} / ${progress.total}` : ""}` : t("status.queued")),
     h("progress", { max: progress?.total || null, value: progress?.total ? progress.done : null, "aria-label": t("job.preview") }),
     h("p.actions", {}, h("button", { type: "button", "data-key": "cancel-preview", onclick: () => cancel(found.id) }, t("cancel"))),
     h("p.note", {}, t("correct.untouched")));

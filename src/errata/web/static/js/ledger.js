@@ -11,7 +11,7 @@ let other = ""; // the edit it is compared with
 export function startLedger() {
   return async (what) => {
     if (what === "ledger" || (what === "state" && state.connected)) ledger = await get("ledger");
-    if (what === "ledger" || what === "state" || ["undo", "redo", "diff"].includes(what.kind)) draw();
+    if (what === "ledger" || what === "state" || ["undo", "redo", "diff", "export"].includes(what.kind)) draw();
   };
 }
 
@@ -44,9 +44,23 @@ function draw() {
         h("button", { type: "button", "data-key": "undo-all", disabled: !ledger.applied, onclick: () => change("ledger/undo-to", { last: 0 }) }, t("ledger.undo_all"))),
       open === 0 && difference()),
     h("ol.timeline", {}, ledger.entries.map((one) => item(one, newest))),
+    ledger.applied > 0 && shipping(),
     h("details.card", {}, h("summary", {}, t("ledger.events", { count: ledger.events.length })),
       h("table.rows", {}, h("tbody", {}, ledger.events.slice(0, 100).map((one) => h("tr", {},
         h("td.dim", {}, time(one.at)), h("td", {}, t(`event.${one.kind}`, { edit: one.edit, by: one.by }))))))));
+}
+
+/** The corrections as files: an adapter, the weights, a report. */
+function shipping() {
+  const made = job("export");
+  const waits = made && (made.state === "queued" || made.state === "running");
+  return h("div.card", {}, h("h2", {}, t("export.title")), h("p.note", {}, t("export.lead")),
+    h("p.actions", {}, ["peft", "merged", "report"].map((kind) =>
+      h("button", { type: "button", "data-key": `export.${kind}`, disabled: waits, onclick: () => work("export", "export", { kind }) }, t(`export.${kind}`)))),
+    waits && h("p.dim", { role: "status" }, t("export.busy")),
+    made?.error && h("p.bad", {}, made.error),
+    made?.state === "done" && h("p", { role: "status" }, h("a.button", { href: `/api/exports/${made.id}`, download: made.result.name, "data-key": "download" },
+      t("export.download", { name: made.result.name, size: short(made.result.bytes / 1e6) }))));
 }
 
 function item(one, newest) {

@@ -7,7 +7,7 @@ import { $, h, fill, short } from "./dom.js";
 import { startLedger } from "./ledger.js";
 import { cancel, connect, listen, running, state } from "./store.js";
 import { applyTheme, nextTheme, theme } from "./theme.js";
-import { otherLanguage, speak, switchLanguage, t } from "./words.js";
+import { otherLanguage, speak, stepWord, switchLanguage, t } from "./words.js";
 
 const VIEWS = ["ask", "correct", "ledger", "compare"];
 const redraws = [];
@@ -47,7 +47,7 @@ function drawStatus() {
   const far = counted ? t("status.step", { done: progress.done + 1, total: progress.total }) : "";
   return fill(place,
     h("span.spin", { "aria-hidden": "true" }),
-    h("span", {}, `${t(`job.${now.kind}`)}${progress ? ` · ${t(`step.${progress.what}`)}` : ""} ${far}`),
+    h("span", {}, `${t(`job.${now.kind}`)}${progress ? ` · ${stepWord(progress.what)}` : ""} ${far}`),
     counted && h("progress", { max: progress.total, value: progress.done, "aria-label": t(`job.${now.kind}`) }),
     jobs.length > 1 && h("span.dim", {}, t("status.waiting", { count: jobs.length - 1 })),
     now.ends && h("button", { type: "button", "data-key": "cancel", onclick: () => cancel(now.id) }, t("cancel")));

@@ -10,6 +10,9 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+/** What a step is called: its word where there is one, else as the server says it. */
+export const stepWord = (what) => words[`step.${what}`] ?? what;
+
 /** A moment in the reader's own time. */
 export const time = (stamp) =>
   new Date(stamp).toLocaleString(chosen, { dateStyle: "medium", timeStyle: "short" });
