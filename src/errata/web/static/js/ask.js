@@ -3,7 +3,7 @@
 import { takeOver } from "./correct.js";
 import { $, fill, h, percent, short } from "./dom.js";
 import { HeatMap } from "./heat.js";
-import { ended, forget, get, job, send, work } from "./store.js";
+import { ended, forget, get, job, mine, send, work } from "./store.js";
 import { t } from "./words.js";
 
 const FACTORS = [0, 2, 5];
@@ -41,7 +41,7 @@ export function startAsk() {
       prompt.oninput();
       factors = new Map((job("steer")?.request.scalings ?? []).map((one) => [key(one.layer, one.index), one.factor]));
     }
-    if (what === "state" || ["ask", "steer", "locate", "neuron"].includes(what.kind)) draw(what === "state");
+    if (what === "state" || mine(what, "ask", "steer", "locate")) draw(what === "state");
   };
 }
 

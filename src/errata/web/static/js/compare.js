@@ -2,7 +2,7 @@
 
 import { $, fill, h, percent, toast } from "./dom.js";
 import { entries } from "./ledger.js";
-import { job, work } from "./store.js";
+import { job, mine, work } from "./store.js";
 import { t } from "./words.js";
 
 export function startCompare() {
@@ -20,7 +20,7 @@ export function startCompare() {
   };
   return (what) => {
     if (what === "state" && job("compare") && !prompts.value) prompts.value = job("compare").request.prompts.join("\n");
-    if (what === "state" || what.kind === "compare") draw();
+    if (what === "state" || mine(what, "compare")) draw();
   };
 }
 

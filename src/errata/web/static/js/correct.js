@@ -1,7 +1,7 @@
 /** Correct: the right answer, a preview that puts worse ones first, and the commit. */
 
 import { $, fill, h, short, toast } from "./dom.js";
-import { cancel, ended, forget, get, job, send, state, work } from "./store.js";
+import { cancel, ended, forget, get, job, mine, send, state, work } from "./store.js";
 import { stepWord, t } from "./words.js";
 
 const KINDS = ["prompt", "paraphrase", "neighbour"];
@@ -29,7 +29,7 @@ export function startCorrect() {
   $("fact-subject").onchange = lookUp;
   return (what) => {
     if (what === "state" && job("preview") && !$("fact-prompt").value) restore(job("preview").request);
-    if (what === "state" || what === "ledger" || ["preview", "commit"].includes(what.kind)) draw();
+    if (what === "state" || what === "ledger" || mine(what, "preview", "commit")) draw();
   };
 }
 

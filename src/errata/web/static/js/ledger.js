@@ -1,7 +1,7 @@
 /** The ledger as a timeline: undo, redo, and what each edit changes. */
 
 import { $, fill, h, short, toast } from "./dom.js";
-import { ended, get, job, state, work } from "./store.js";
+import { ended, get, job, mine, state, work } from "./store.js";
 import { t, time } from "./words.js";
 
 let ledger = null;
@@ -11,7 +11,7 @@ let other = ""; // the edit it is compared with
 export function startLedger() {
   return async (what) => {
     if (what === "ledger" || (what === "state" && state.connected)) ledger = await get("ledger");
-    if (what === "ledger" || what === "state" || ["undo", "redo", "diff", "export"].includes(what.kind)) draw();
+    if (what === "ledger" || what === "state" || mine(what, "diff", "export")) draw();
   };
 }
 

@@ -22,6 +22,9 @@ export function job(kind) {
   return state.jobs.get(own[kind]) ?? null;
 }
 
+/** Whether what was heard is about one of this tab's jobs of these kinds. */
+export const mine = (what, ...kinds) => kinds.some((kind) => job(kind) === what);
+
 /** Forget this tab's job of a kind. */
 export function forget(kind) {
   own[kind] = 0;
