@@ -21,7 +21,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from _web_server import browser, serving
+from _web_server import browser, chromium, serving
 from playwright.sync_api import Browser, Page
 
 from errata.methods import versions
@@ -62,15 +62,15 @@ ANSWER = """(prompt) => new Promise((resolve) => {
 
 def measure(repeats: int) -> dict[str, Any]:
     models = {}
-    with tempfile.TemporaryDirectory() as folder, browser() as chromium:
+    with tempfile.TemporaryDirectory() as folder, browser() as own:
         for model in MODELS:
             with serving(Path(folder) / model, model) as url:
                 models[model] = {
-                    "first_paint_ms": [first_paint(chromium, url) for _ in range(repeats)],
-                    "answer_ms": answers(chromium, url, repeats),
-                    "edits": {method: editing(chromium, url, method) for method in METHODS},
+                    "first_paint_ms": [first_paint(own, url) for _ in range(repeats)],
+                    "answer_ms": answers(own, url, repeats),
+                    "edits": {method: editing(own, url, method) for method in METHODS},
                 }
-        version = chromium.version
+        version = own.version
     return {
         "command": "python benchmarks/serve.py",
         "repeats": repeats,
@@ -80,25 +80,25 @@ def measure(repeats: int) -> dict[str, Any]:
     }
 
 
-def first_paint(chromium: Browser, url: str) -> float:
-    page = opened(chromium, url)
+def first_paint(own: Browser, url: str) -> float:
+    page = opened(own, url)
     page.wait_for_function(PAINT)
     found = page.evaluate(PAINT)
     page.context.close()
     return round(found, 1)
 
 
-def answers(chromium: Browser, url: str, repeats: int) -> list[float]:
+def answers(own: Browser, url: str, repeats: int) -> list[float]:
     """The first answer of all is among them: nothing is warmed up."""
-    page = opened(chromium, url)
+    page = opened(own, url)
     page.wait_for_selector("#model:not(:empty)")
     found = [round(page.evaluate(ANSWER, FACTS[place % len(FACTS)][0]), 1) for place in range(repeats)]
     page.context.close()
     return found
 
 
-def editing(chromium: Browser, url: str, method: str) -> dict[str, Any]:
-    page = opened(chromium, url)
+def editing(own: Browser, url: str, method: str) -> dict[str, Any]:
+    page = opened(own, url)
     page.wait_for_selector("#model:not(:empty)")
     prompt, target = FACTS[0]
     page.evaluate(ANSWER, prompt)
@@ -125,9 +125,9 @@ def editing(chromium: Browser, url: str, method: str) -> dict[str, Any]:
     }
 
 
-def opened(chromium: Browser, url: str) -> Page:
+def opened(own: Browser, url: str) -> Page:
     """The page in a context of its own: an empty cache, English."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context = own.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     context.set_default_timeout(120_000)
     page = context.new_page()
     page.goto(url)
@@ -164,5 +164,7 @@ if __name__ == "__main__":
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
+    if chromium() is None:
+        parser.exit(1, "There is no Chromium to look at the page with: install one.\n")
     result = measure(arguments.repeats)
     arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -20,6 +20,7 @@ def test_another_host_or_origin_is_refused(served: Served) -> None:
         {"host": "evil.example"},
         {"host": "127.0.0.1.evil.example"},
         {"host": ""},
+        {"host": "["},
         {"origin": "http://evil.example"},
         {"origin": "null"},
         {"origin": "http://127.0.0.1:1"},

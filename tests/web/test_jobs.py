@@ -153,5 +153,7 @@ def test_old_jobs_are_forgotten() -> None:
             await over(board, number)
         board.add("ask", {}, lambda _, __: {})
         assert len(board.jobs()) <= KEPT + 1 and board.job(numbers[0]) is None
+        assert board.jobs()[-2].result == {} and board.jobs()[0].result is None
+        assert (kept := board.job(board.jobs()[0].id)) is not None and kept.result == {}
 
     on_board(story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -51,7 +52,8 @@ def serve(
         url = f"http://{shown}:{listener.getsockname()[1]}/"
         _tell(url, place.view.name, str(ledger), token is not None, as_json)
         settings = uvicorn.Config(create_app(place, door), log_level="warning", timeout_graceful_shutdown=1)
-        uvicorn.Server(settings).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # how it ends
+            uvicorn.Server(settings).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

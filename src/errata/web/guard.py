@@ -103,8 +103,7 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
-        name = urlsplit(f"//{host}").hostname or ""
-        if not self._door.knows(name):
+        if not self._door.knows(_name(host)):
             return _refused(403, f"The host {host!r} is not this server: open it by the address it printed.")
         origin = headers.get("origin")
         if origin is not None and origin != f"{scope['scheme']}://{host}":
@@ -124,6 +123,14 @@ class Guard:
         if self._door.opens(bearer or _cookie(headers)):
             return None
         return _refused(401, "A token is asked for: open the address with /?token=…, or send Authorization: Bearer ….")
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port; empty where there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _cookie(headers: Headers) -> str | None:

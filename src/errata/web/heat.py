@@ -35,7 +35,11 @@ def heat_map(view: ModelView, found: Attribution) -> dict[str, Any]:
         "chosen": len(found.neurons),
         "neurons": [_neuron(view, at, score, at in found.neurons) for at, score in strongest(found.scores, LISTED)],
         "layers": [
-            {"layer": layer, "sum": float(found.scores[layer].double().sum()), "cells": list(zip(at, row, strict=True))}
+            {
+                "layer": layer,
+                "sum": float(found.scores[layer].double().sum()),
+                "cells": [[i, float(f"{score:.7g}")] for i, score in zip(at, row, strict=True)],
+            }
             for layer, (at, row) in enumerate(zip(places[0].tolist(), values[0].tolist(), strict=True))
         ],
     }

@@ -20,6 +20,7 @@ from errata.ledger.records import now
 from errata.web import wire
 
 KEPT = 100  # jobs that are over and still remembered
+WHOLE = 16  # jobs that a list has with their results
 BEHIND = 5000  # messages a follower may be behind before it is let go; it comes back and begins with a snapshot
 
 Message = dict[str, Any]
@@ -118,8 +119,9 @@ class Board:
         return None if task is None else task.shown
 
     def jobs(self) -> list[wire.Job]:
-        """Every job that is remembered, oldest first."""
-        return [task.shown for task in self._tasks.values()]
+        """Every job that is remembered, oldest first; the results are of the newest ones only."""
+        shown = [task.shown for task in self._tasks.values()]
+        return [job.model_copy(update={"result": None}) for job in shown[:-WHOLE]] + shown[-WHOLE:]
 
     def tell(self, message: Message) -> None:
         """Tell every follower something."""

@@ -127,7 +127,7 @@ class Job(BaseModel):
     ends: bool = Field(description="Whether it can be cancelled now.")
     progress: Progress | None = None
     text: str = Field(default="", description="What the model has written so far.")
-    result: dict[str, Any] | None = None
+    result: dict[str, Any] | None = Field(default=None, description="In lists, of the newest jobs only.")
     error: str | None = None
     conflicts: list[int] = Field(default_factory=list[int], description="Applied edits of the same fact.")
 

@@ -71,6 +71,8 @@ function drawAnswer() {
   const plain = job("ask");
   if (!plain) return fill($("answer"));
   const steered = job("steer");
+  const newest = steered ?? plain;
+  if (newest.state === "done") $("spoken").textContent = newest.request.prompt + newest.text; // read out once, whole
   return fill($("answer"), h("div", { class: steered ? "card sides" : "card" },
     written(plain, steered && t("ask.as_is")),
     steered && written(steered, t("ask.changed", { count: steered.request.scalings.length })),
@@ -82,7 +84,7 @@ function written(one, title) {
   const best = one.result?.next_tokens ?? [];
   return h("div.written", {},
     title && h("h2.side", {}, title),
-    h("p.said", { "aria-live": "polite" }, h("span.dim", {}, one.request.prompt), h("strong", {}, one.text),
+    h("p.said", {}, h("span.dim", {}, one.request.prompt), h("strong", {}, one.text),
       busy(one) && h("span.caret", { "aria-hidden": "true" })),
     one.error && h("p.bad", {}, one.error),
     one.state === "cancelled" && h("p.dim", {}, t("cancelled")),

@@ -138,8 +138,19 @@ function begin(message) {
     for (const one of jobs) own[kindOf(one)] = one.id;
     keepOwn();
   }
+  for (const number of Object.values(own)) whole(number);
   if (again) toast(t(unfinished ? "lost.unfinished" : "lost.back"));
   tell("state");
+}
+
+/** Fetch an older job's result, which the snapshot leaves out. */
+async function whole(number) {
+  const known = state.jobs.get(number);
+  if (known?.state !== "done" || known.result) return;
+  const found = await get(`jobs/${number}`);
+  if (!found) return;
+  state.jobs.set(number, found);
+  tell(found);
 }
 
 /** The place a job has on the page: an answer with neurons changed stands beside the plain one. */
