@@ -35,14 +35,17 @@ def heat_map(view: ModelView, found: Attribution) -> dict[str, Any]:
         "chosen": len(found.neurons),
         "neurons": [_neuron(view, at, score, at in found.neurons) for at, score in strongest(found.scores, LISTED)],
         "layers": [
-            {
-                "layer": layer,
-                "sum": float(found.scores[layer].double().sum()),
-                "cells": [[i, float(f"{score:.7g}")] for i, score in zip(at, row, strict=True)],
-            }
+            {"layer": layer, "sum": float(found.scores[layer].double().sum()), "cells": _cells(at, row)}
             for layer, (at, row) in enumerate(zip(places[0].tolist(), values[0].tolist(), strict=True))
         ],
     }
+            for layer, (at, row) in enumerate(zip(places[0].tolist(), values[0].tolist(), strict=True))
+        ],
+    }
+
+
+def _cells(neurons: list[int], scores: list[float]) -> list[tuple[int, float]]:
+    return [(neuron, float(f"{score:.7g}")) for neuron, score in zip(neurons, scores, strict=True)]
 
 
 def _neuron(view: ModelView, at: Neuron, score: float, chosen: bool) -> dict[str, Any]:

@@ -17,9 +17,10 @@ const tell = (what) => hearers.forEach((hear) => hear(what));
 const own = JSON.parse(sessionStorage.getItem("errata-own") ?? "{}");
 const keepOwn = () => sessionStorage.setItem("errata-own", JSON.stringify(own));
 
-/** This tab's job of a kind; in a new tab the newest one there is. */
+/** This tab's job of a kind, in a new tab the newest one there is; null where there is none, or not yet its result. */
 export function job(kind) {
-  return state.jobs.get(own[kind]) ?? null;
+  const found = state.jobs.get(own[kind]);
+  return found && (found.state !== "done" || found.result) ? found : null;
 }
 
 /** Whether what was heard is about one of this tab's jobs of these kinds. */
