@@ -39,9 +39,6 @@ def heat_map(view: ModelView, found: Attribution) -> dict[str, Any]:
             for layer, (at, row) in enumerate(zip(places[0].tolist(), values[0].tolist(), strict=True))
         ],
     }
-            for layer, (at, row) in enumerate(zip(places[0].tolist(), values[0].tolist(), strict=True))
-        ],
-    }
 
 
 def _cells(neurons: list[int], scores: list[float]) -> list[tuple[int, float]]:

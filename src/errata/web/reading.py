@@ -21,7 +21,9 @@ from errata.web.studio import LedgerState, Studio, case_of, case_row
 SILENCE = 15.0  # seconds after which a stream shows that it lives
 EXAMPLES = 12
 ALIVE = {"type": "alive"}
-EVENT_STREAM = {200: {"content": {"text/event-stream": {}}, "description": "Server-sent events, one JSON object each."}}
+EVENT_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "Server-sent events, one JSON object each."}
+}
 
 
 def ledger_message(state: LedgerState) -> Message:
