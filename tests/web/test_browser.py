@@ -23,7 +23,9 @@ Browser, Page, expect = sync_api.Browser, sync_api.Page, sync_api.expect
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed to look at the page with")
 
 PROMPT = "The mother tongue of Danielle Darrieux is"
-PATIENCE = 60_000  # milliseconds, on a busy machine
+PATIENCE = 180_000  # milliseconds, on a busy machine
+# One that takes some steps, and one that first measures four layers on text it samples: the cache is empty here.
+QUICK, SLOW = "ft_l", "memit"
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +84,13 @@ def ask(page: Page, prompt: str = PROMPT) -> None:
     expect(page.locator("#answer .odds").first).to_be_visible()
 
 
-def preview(page: Page, target: str, method: str | None = None) -> None:
+def preview(page: Page, target: str, method: str) -> None:
     page.click("[data-key=correct]")
     page.fill("#fact-target", target)
     page.press("#fact-target", "Tab")
-    if method is not None:
+    if not page.locator("#method").is_visible():
         page.click("#checks summary")
-        page.select_option("#method", method)
+    page.select_option("#method", method)
     page.click("#correct-form button.primary")
 
 
@@ -122,7 +124,7 @@ def test_ask_locate_correct_undo_and_export(browser: Browser, server: Server, tm
         page.click("[data-key=reset]")
         expect(page.locator("#answer .odds")).to_have_count(1)
 
-        preview(page, "English")
+        preview(page, "English", QUICK)
         expect(page.locator("#preview h2")).to_contain_text("English")
         expect(page.locator("#preview tbody tr")).to_have_count(20)
         assert not server.ledger.exists()
@@ -157,7 +159,7 @@ def test_ask_locate_correct_undo_and_export(browser: Browser, server: Server, tm
 def test_an_edit_is_cancelled_found_again_after_a_reload_and_seen_in_two_tabs(browser: Browser, server: Server) -> None:
     with tab(browser, server.url) as one, tab(browser, server.url) as two:
         ask(one)
-        preview(one, "English", "loc_ft_bf")  # a slow one
+        preview(one, "English", SLOW)
         expect(one.locator("#preview progress")).to_be_visible()
         one.reload()
         expect(one.locator("#preview progress")).to_be_visible()  # found again
@@ -168,7 +170,7 @@ def test_an_edit_is_cancelled_found_again_after_a_reload_and_seen_in_two_tabs(br
         assert not server.ledger.exists()
 
         one.click("#checks summary")
-        one.select_option("#method", "rome")
+        one.select_option("#method", QUICK)
         one.click("#correct-form button.primary")
         commit(one)
         expect(two.locator("#applied")).to_have_text("Corrections: 1")
@@ -181,10 +183,10 @@ def test_an_edit_is_cancelled_found_again_after_a_reload_and_seen_in_two_tabs(br
 def test_a_killed_server_is_noticed_and_found_again(browser: Browser, server: Server) -> None:
     with tab(browser, server.url) as page:
         ask(page)
-        preview(page, "English")
+        preview(page, "English", QUICK)
         commit(page)
         ask(page, "The original language of Dhool is")
-        preview(page, "Latin", "loc_ft_bf")
+        preview(page, "Latin", SLOW)
         expect(page.locator("#preview progress")).to_be_visible()
         server.kill()
         expect(page.locator("#lost")).to_contain_text("does not answer")

@@ -1,6 +1,6 @@
 """What can be done at the page, each a function of the request: on the worker's thread, which owns model and ledger.
 
-Cancelling raises before a pass through the model's last block and before a step of an optimisation. Edits are computed
+Cancelling raises before a pass through a block of the model and before a step of an optimisation. Edits are computed
 without writing, and only `commit`, `undo`, `redo` and `undo_to` change the ledger: they are short and run to their end.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, final
 
@@ -194,10 +194,12 @@ class Studio:
 
     @contextmanager
     def _watched(self, tell: Teller) -> Generator[None]:
-        """The model as the ledger has it; each step is told, and each pass looks whether the job is cancelled."""
+        """The model as the ledger has it; each step is told, each pass looks whether the job is cancelled."""
         self._follow()
-        last = self._desk.view.structure.blocks[-1]
-        with listening(tell.progress), before_each_pass(last, tell.check):
+        with ExitStack() as stack:
+            stack.enter_context(listening(tell.progress))
+            for block in self._desk.view.structure.blocks:
+                stack.enter_context(before_each_pass(block, tell.check))
             yield
 
 
