@@ -51,9 +51,10 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}/"
         _tell(url, place.view.name, str(ledger), token is not None, as_json)
-        settings = uvicorn.Config(create_app(place, door), log_level="warning", timeout_graceful_shutdown=1)
+        app = create_app(place, door, lambda: server.should_exit)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
         with suppress(KeyboardInterrupt):  # how it ends
-            uvicorn.Server(settings).run(sockets=[listener])
+            server.run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,8 +26,10 @@ from errata.web.studio import Studio
 STATIC = Path(__file__).parent / "static"
 
 
-def create_app(desk: Desk, door: Door | None = None) -> FastAPI:
+def create_app(desk: Desk, door: Door | None = None, ending: Callable[[], bool] = lambda: False) -> FastAPI:
     """The application for a desk, which it closes when it ends; by default for this machine alone.
+
+    `ending` says whether the server is about to end: open streams, which it waits for, are then over.
 
     Example: `uvicorn.run(create_app(Desk(errata.load("pocket-gelu"), Path("corrections"))))`
     """
@@ -53,7 +55,7 @@ def create_app(desk: Desk, door: Door | None = None) -> FastAPI:
         middleware=[Middleware(Guard, door=door or Door())],
         exception_handlers={RequestValidationError: _invalid, ErrataError: _refused, HTTPException: _refused},
     )
-    app.include_router(reading.router(studio, board, secrets.token_hex(8)))
+    app.include_router(reading.router(studio, board, secrets.token_hex(8), ending))
     app.include_router(asking.router(studio, board))
     app.include_router(changing.router(studio, board))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from errata.web.jobs import Board, Message
 from errata.web.studio import LedgerState, Studio, case_of, case_row
 
 SILENCE = 15.0  # seconds after which a stream shows that it lives
+TICK = 0.5  # seconds after which it looks whether the server ends
 EXAMPLES = 12
 ALIVE = {"type": "alive"}
 EVENT_STREAM: dict[int | str, dict[str, Any]] = {
@@ -31,8 +32,8 @@ def ledger_message(state: LedgerState) -> Message:
     return {"type": "ledger", "revision": state.revision, "applied": state.applied}
 
 
-def router(studio: Studio, board: Board, instance: str) -> APIRouter:
-    """The routes under /api that read."""
+def router(studio: Studio, board: Board, instance: str, ending: Callable[[], bool]) -> APIRouter:
+    """The routes under /api that read; streams are over when the server is `ending`."""
     routes = APIRouter(prefix="/api", tags=["read"], responses=wire.REFUSALS)
 
     def snapshot() -> wire.Snapshot:
@@ -61,9 +62,9 @@ def router(studio: Studio, board: Board, instance: str) -> APIRouter:
         if job is not None and board.job(job) is None:
             raise HTTPException(404, f"There is no job {job}.")
         beginning = lambda: {"type": "state", **snapshot().model_dump()}  # noqa: E731
-        messages = board.follow(beginning, SILENCE) if job is None else _of_one(board, job)
+        messages = board.follow(beginning, TICK) if job is None else _of_one(board, job)
         return StreamingResponse(
-            _lines(messages), media_type="text/event-stream", headers={"cache-control": "no-store"}
+            _lines(messages, ending), media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
 
     @routes.get("/jobs", summary="The jobs that are remembered, oldest first")
@@ -120,7 +121,7 @@ async def _of_one(board: Board, number: int) -> AsyncGenerator[Message | None]:
         found = board.job(number)
         return {"type": "job", "job": None if found is None else found.model_dump()}
 
-    async for message in board.follow(beginning, SILENCE):
+    async for message in board.follow(beginning, TICK):
         own: Any = message if message is None else message.get("id", (message.get("job") or {}).get("id"))
         if message is None or own == number:
             yield message
@@ -132,9 +133,15 @@ def _over(job: dict[str, Any]) -> bool:
     return job["state"] not in ("queued", "running")
 
 
-async def _lines(messages: AsyncGenerator[Message | None]) -> AsyncGenerator[str]:
+async def _lines(messages: AsyncGenerator[Message | None], ending: Callable[[], bool]) -> AsyncGenerator[str]:
+    silent = 0.0
     async for message in messages:
-        yield f"data: {json.dumps(message or ALIVE, ensure_ascii=False)}\n\n"
+        if ending():
+            return
+        silent = silent + TICK if message is None else 0.0
+        if message is not None or silent >= SILENCE:
+            silent = 0.0
+            yield f"data: {json.dumps(message or ALIVE, ensure_ascii=False)}\n\n"
 
 
 def _examples(model: str) -> list[wire.Example]:
