@@ -95,7 +95,8 @@ def places(account: Account) -> str:
     single = account.single
     if single is None:
         return text
-    title = "<h3>The neurons that scored highest for the answer before the edit</h3>"
+    first = " (first fact)" if len(account.tested) > 1 else ""
+    title = f"<h3>The neurons that scored highest for the answer before the edit{first}</h3>"
     if single.attribution is None:
         return f"{text}{title}<p>Left out: {escape(single.unlocated)}.</p>"
     return text + title + located(single.attribution)
