@@ -118,10 +118,9 @@ def _norms(account: Account) -> str:
         return f"{title}<p>Left out: the log has one event, and a curve needs two.</p>"
     kinds = Counter(event.kind for event in account.course.events)
     what = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    taken = "; strokes at the foot are edits taken out" if kinds.keys() & {"undo", "supersede"} else ""
     return title + _figure(
-        svg,
-        f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding; strokes at the "
-        "foot are edits taken out.",
+        svg, f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding{taken}."
     )
 
 
