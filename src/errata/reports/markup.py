@@ -11,7 +11,7 @@ from typing import Any
 # What a browser is told: the page may load nothing and run nothing, whatever stands in it.
 NOTHING_LOADED = "default-src 'none'; style-src 'unsafe-inline'"
 # A table of at most so many rows is not broken between two printed pages.
-SHORT = 14
+SHORT = 20
 
 
 def document(title: str, body: str) -> str:

@@ -2,13 +2,15 @@
 
 import json
 import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from errata.errors import LedgerError
 from errata.evaluation import check, compare, score
-from errata.facts import Case
+from errata.facts import Case, Fact
 from errata.ledger import Ledger
 from errata.ledger.records import CHECKUPS
 from errata.model.view import ModelView
@@ -97,6 +99,30 @@ def test_an_empty_ledger_and_one_with_everything_undone_draw_nothing(view: Model
         page, text, _ = looked_at(tmp_path / "page.html")
         assert "All 1 edits are undone" in text and "Nothing was asked: no edit is in the weights" in text
         assert len(figures(page)) == 1 and "2 apply" not in text and "1 apply, 1 undo" in text
+
+
+def test_an_edit_that_names_no_target_is_shown_without_answers(view: ModelView, tmp_path: Path) -> None:
+    for place, facts in enumerate(((Fact("Spain", "The capital of {} is"),), ())):
+        with Ledger.open(tmp_path / f"book-{place}", view) as book:
+            book.apply(replace(small_edit(view, 1), facts=facts, measured={}))
+            for edit in (None, 1):
+                write(view, book, tmp_path / "page.html", edit)
+                page, text, _ = looked_at(tmp_path / "page.html")
+                assert "Nothing was asked: " in text and "not asked paraphrases" not in text.split("What changed")[1]
+                assert len(figures(page)) == 1
+            assert "Left out: the edit names no target" in text
+        view.restore()
+
+
+def test_a_batch_of_facts_in_other_letters_is_shown_without_a_warning(view: ModelView, tmp_path: Path) -> None:
+    facts = tuple(Fact(name, "{} 的首都是", target="Rome") for name in ("西班牙", "法国", "हिन्दी", "عربى"))
+    with Ledger.open(tmp_path / "book", view) as book, warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        book.apply(replace(small_edit(view, 1), facts=facts, measured={}))
+        account = write(view, book, tmp_path / "page.html", 1)
+        page, text, _ = looked_at(tmp_path / "page.html")
+    assert len(account.tested) == 4 and "4 facts in one edit" in text and "हिन्दी 的首都是" in text
+    assert page.count("<details>") == 4
 
 
 def test_sixty_edits_stay_readable(view: ModelView, tmp_path: Path) -> None:

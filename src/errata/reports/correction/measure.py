@@ -11,8 +11,10 @@ import shlex
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -58,6 +60,7 @@ def measure(
     return work.ledger(given, most, command) if edit is None else work.edit(edit, given, most, command)
 
 
+@final
 class _Work:
     """One measurement: the model, its ledger, and how long each step took."""
 
@@ -67,9 +70,13 @@ class _Work:
 
     def ledger(self, given: Iterable[Case], most: int, command: str) -> Account:
         prompts = Prompts(self.book.meta.model, given)
+        everything: list[Question] = []
+        edits: list[tuple[int, Edit]] = []
         with self._step("read the edits"):
-            edits = [(number, self.book.edit(number)) for number in self.book.applied]
-            everything = [question for number, one in edits for question in prompts.of(number, one)]
+            for number in self.book.applied:
+                one = replace(self.book.edit(number), deltas=(), state={})  # all of them together may be large
+                everything += prompts.of(number, one)
+                edits.append((number, one))
         questions, overlapping = apart(_drawn(everything, most))
         with self._step("ask the unedited model"), self.view.unedited():
             before = self._ask(questions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from html import escape
+from typing import Any
 
 from errata.ledger.records import Entry, listed
 from errata.reports.correction.account import Account, Made
@@ -18,7 +19,7 @@ def soundness(account: Account) -> str:
     if not found.ok:
         problems = "".join(f"<li>{escape(problem)}</li>" for problem in found.problems)
         text = f'<div class="alarm"><strong>Not sound.</strong><ul>{problems}</ul></div>'
-    return f"<h3>Fingerprints</h3>{text}{pairs({'weights now, SHA-256': found.weights_sha256})}"
+    return f"<h3>Fingerprints</h3>{text}{pairs({'weights, SHA-256': found.weights_sha256})}"
 
 
 def log(account: Account) -> str:
@@ -83,13 +84,11 @@ def _about(entry: Entry) -> tuple[str, str]:
 
 def _group(group: Made) -> str:
     many = len(group.ids) > 1
-    values = {**group.settings, **group.versions}
-    if not many:
-        values |= {f"measured: {name}": value for name, value in group.measured.items()}
+    values: dict[str, Any] = {"settings": group.settings, "versions": group.versions}
+    if group.measured and not many:
+        values["measured"] = group.measured
     which = f"Edits {listed(group.ids)}" if many else f"Edit {group.ids[0]}"
-    seed = "" if "seed" in group.settings else " No seed is among them."
-    title = f"<h3>{which}: {escape(group.method)}</h3><p class='note'>Settings and versions.{seed}</p>"
-    return title + pairs(values)
+    return f"<h3>{which}: {escape(group.method)}</h3>{pairs(values)}"
 
 
 def _files(account: Account) -> str:
@@ -97,7 +96,7 @@ def _files(account: Account) -> str:
         return ""
     entry, edit = account.single.entry, account.single.edit
     rows = [
-        [str(one.layer), one.module, f"{one.shape[0]} × {one.shape[1]}", str(one.rank), f"{one.norm():.4g}", one.base]
+        [str(one.layer), one.module, f"{one.shape[0]} × {one.shape[1]}", str(one.rank), f"{one.norm():.4g}", one.base]
         for one in edit.deltas
     ]
     heads = ("layer", "module", "shape", "rank", "norm", "made for the weight, SHA-256")

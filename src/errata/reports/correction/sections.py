@@ -95,7 +95,8 @@ def places(account: Account) -> str:
     single = account.single
     if single is None:
         return text
-    title = "<h3>The neurons that scored highest for the answer before the edit</h3>"
+    first = " (first fact)" if len(account.tested) > 1 else ""
+    title = f"<h3>The neurons that scored highest for the answer before the edit{first}</h3>"
     if single.attribution is None:
         return f"{text}{title}<p>Left out: {escape(single.unlocated)}.</p>"
     return text + title + located(single.attribution)
@@ -117,10 +118,9 @@ def _norms(account: Account) -> str:
         return f"{title}<p>Left out: the log has one event, and a curve needs two.</p>"
     kinds = Counter(event.kind for event in account.course.events)
     what = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    taken = "; strokes at the foot are edits taken out" if kinds.keys() & {"undo", "supersede"} else ""
     return title + _figure(
-        svg,
-        f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding; strokes at the "
-        "foot are edits taken out.",
+        svg, f"‖Σ ΔW‖ / ‖W₀‖ of every changed layer after each event of the log ({what}), before rounding{taken}."
     )
 
 
