@@ -115,6 +115,20 @@ def test_the_tables_of_speed_are_those_of_the_result_file() -> None:
         assert shown and shown[1] == getattr(tables, name)(result)
 
 
+def test_the_tables_of_exports_are_those_of_the_result_file() -> None:
+    from benchmarks import _export_table as tables
+
+    page = (ROOT / "docs/export.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/export.json").read_text(encoding="utf-8"))
+    for name in ("loaded", "command", "truncated"):
+        shown = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- /{name} -->", page, re.DOTALL)
+        assert shown and shown[1] == getattr(tables, name)(result)
+    for row in result["loaded"]:
+        assert row["ways"]["merged"] == {"furthest": 0, "same_token": 1, "entries": 0}
+        tolerance = {"float32": 1e-5, "bfloat16": 0.125}[row["dtype"]]
+        assert all(row["ways"][way]["furthest"] <= tolerance for way in ("adapter", "merge_and_unload"))
+
+
 def test_the_memory_of_kne_is_that_of_the_result_file() -> None:
     from benchmarks._kne_memory_table import model, table
 

@@ -158,13 +158,13 @@ def fill(half: str, value: float) -> Callable[[dict[str, torch.Tensor]], None]:
 
 
 def cut(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name][:, :-1] if "lora_A" in name else tensors[name]
+    for name, tensor in tensors.items():
+        tensors[name] = tensor[:, :-1] if "lora_A" in name else tensor
 
 
 def ranks(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name][:-1] if "lora_A" in name else tensors[name]
+    for name, tensor in tensors.items():
+        tensors[name] = tensor[:-1] if "lora_A" in name else tensor
 
 
 def lose_a_half(tensors: dict[str, torch.Tensor]) -> None:
@@ -172,8 +172,8 @@ def lose_a_half(tensors: dict[str, torch.Tensor]) -> None:
 
 
 def whole_numbers(tensors: dict[str, torch.Tensor]) -> None:
-    for name in tensors:
-        tensors[name] = tensors[name].int()
+    for name, tensor in tensors.items():
+        tensors[name] = tensor.int()
 
 
 def only_pickled(folder: Path) -> None:
@@ -232,6 +232,7 @@ def test_hostile_adapters_are_refused_with_a_reason(kind: str, view: ModelView, 
         (lambda row: row.update(format="errata-export-9"), "its format is"),
         (lambda row: row.update(kind="other"), "its kind is"),
         (lambda row: row.pop("base"), "base"),
+        (lambda row: row["base"].update(name=5), "not texts"),
         (lambda row: row["corrections"][0].update(facts=[{"subject": "", "prompt": "x"}]), "subject is empty"),
         (lambda row: row["corrections"][0].update(colour="red"), "colour"),
         (lambda row: row["files"].update({"../../secret": "0"}), "leads out of the folder"),

@@ -113,7 +113,8 @@ def test_what_is_no_whole_export_is_refused_before_anything_is_sent(
         push(adapter, "me/corrections", endpoint=hub.url)
     (adapter / "adapter_config.json").rename(tmp_path / "elsewhere")
     (adapter / "adapter_config.json").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="not there as a file"):
+    (tmp_path / "elsewhere").write_bytes(config)
+    with pytest.raises(InputError, match="is a link"):
         push(adapter, "me/corrections", endpoint=hub.url)
     local = base_of(view, str(tmp_path))
     peft_adapter.write(view, book, tmp_path / "local", base=local, cases=())

@@ -111,7 +111,7 @@ class Manifest:
                 raise ValueError(f"its kind is {row['kind']!r}")
             return cls(
                 kind=row["kind"],
-                base=Base(**row["base"]),
+                base=_base(row["base"]),
                 corrections=tuple(map(_correction, row["corrections"])),
                 weights_sha256=str(row["weights_sha256"]),
                 r=row["r"],
@@ -125,10 +125,10 @@ class Manifest:
             raise InputError(f"{path} is no manifest of an export ({error}): export the ledger again.") from error
 
     def refuse_changed(self, folder: Path) -> None:
-        """Raise InputError for a file that is not there, that is a link, or that is not the one that was written."""
+        """Raise InputError for a file that is not there, or that is not the one that was written."""
         for name, digest in self.files.items():
             path = folder / name
-            if path.is_symlink() or not path.is_file():
+            if not path.is_file():
                 raise InputError(f"{path} is not there as a file: export the ledger again.")
             if sha256_of(path) != digest:
                 raise InputError(f"{path} is not the file that was exported (another SHA-256): export again.")
@@ -151,6 +151,13 @@ def sha256_of(path: Path) -> str:
         while piece := file.read(PIECE):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def _base(row: dict[str, Any]) -> Base:
+    texts = [row["name"], row["dtype"], row["fingerprint"], row["revision"] or "", row["licence"] or ""]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"its base is {row!r}, not texts")
+    return Base(**row)
 
 
 def _correction(row: dict[str, Any]) -> Correction:

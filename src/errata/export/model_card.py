@@ -53,7 +53,7 @@ def _summary(manifest: Manifest) -> str:
     base, count = manifest.base, len(manifest.corrections)
     what = "LoRA adapter" if manifest.kind == "peft" else "complete model"
     at = f" at revision `{base.revision}`" if base.revision else ""
-    licence = f"`{base.licence}`, as its own card says" if base.licence else "not named here: see its own card"
+    licence = f"`{base.licence}`" if base.licence else "not named here: see its own card"
     return (
         f"# {_plural(count, 'correction')} of {_name(base)}\n\n"
         f"This is a {what}: {_shown(base)}{at}, with {_plural(count, 'correction')} that Errata made in its "
@@ -190,7 +190,8 @@ def _provenance(manifest: Manifest) -> str:
     return (
         "## Provenance\n\n"
         f"- base model: {_shown(base)}, value projections `{base.fingerprint}` in {base.dtype}\n"
-        f"- corrected weights: `{manifest.weights_sha256}` over all parameters, as `errata verify` prints it\n"
+        f"- corrected weights: `{manifest.weights_sha256}` over all parameters, as `errata verify` prints it "
+        "where these edits are applied and no others\n"
         f"- made with {versions}\n"
         "- errata.json holds all of this for programs, with every edit's hash and every answer\n\n"
         "An edit changes what was asked. What follows from it (its reverse, facts two steps away) is not corrected "
@@ -202,7 +203,9 @@ def quoted(words: str) -> str:
     """A text as it was, as Markdown code on one line: nothing in it is markup, and no line break ends the sentence."""
     line = " ".join(words.split())
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    if not line:
+        return "nothing"
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{pad}{line}{pad}{fence}"
 
 

@@ -51,6 +51,9 @@ def push(
             "is a copy of (--base OWNER/NAME)."
         )
     names = (*manifest.files, MANIFEST, CARD)
+    for name in names:
+        if (folder / name).is_symlink():  # it might lead to a file that nobody means to publish
+            raise InputError(f"{folder / name} is a link: put the file itself there, or export the ledger again.")
     operations = [CommitOperationAdd(name, folder / name) for name in names]
     count = len(manifest.corrections)
     words = message or f"{count} correction{'s' * (count != 1)} of {base.name}"
