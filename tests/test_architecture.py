@@ -21,14 +21,14 @@ ROWS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "registry endpoint",
+        "registry endpoint progress",
         "facts neurons deltas scores history",
         "model",
         "associative ledger",
         "detectors",
         "methods",
         "localizers editors evaluation datasets",
-        "bulk export reports sequences training",
+        "bulk desk export reports sequences training",
         "reproduce web",
         "__init__",
         "cli __main__",

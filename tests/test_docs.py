@@ -159,6 +159,15 @@ def test_the_counts_of_data_sets_are_those_of_the_result_file() -> None:
     assert all(row["loaded"] + sum(row["skipped"].values()) == row["records"] for row in result["rows"])
 
 
+def test_the_times_of_the_page_are_those_of_the_result_file() -> None:
+    from benchmarks._serve_table import RESULT, table
+
+    page = (ROOT / "docs/serve.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- times -->\n(.*?)\n<!-- /times -->", page, re.DOTALL)
+    measured = table(json.loads(RESULT.read_text(encoding="utf-8"))) if RESULT.exists() else "Not measured yet."
+    assert shown and shown[1] == measured
+
+
 def test_the_verdicts_shown_are_those_of_the_code() -> None:
     from errata.evaluation import PROTOCOLS, Settings, verdict
     from errata.evaluation.judge import REQUEST

@@ -7,8 +7,8 @@ import pytest
 
 import errata
 from errata.cli import output
-from errata.cli.cases import complete
 from errata.datasets import pocket
+from errata.datasets.pocket_probes import complete
 from errata.ledger import Ledger
 from errata.model.load import load
 from tests.cli.conftest import Run, listing

@@ -26,6 +26,7 @@ COMMANDS = [
     "log",
     "models",
     "redo",
+    "report",
     "show",
     "stats",
     "undo",
@@ -52,7 +53,22 @@ def test_help_shows_an_example_and_json(name: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ask", "locate", "edit", "apply", "undo", "redo", "diff", "verify", "inspect", "demo", "stats", "layers"]
+    "name",
+    [
+        "ask",
+        "locate",
+        "edit",
+        "apply",
+        "undo",
+        "redo",
+        "diff",
+        "verify",
+        "inspect",
+        "demo",
+        "stats",
+        "layers",
+        "report",
+    ],
 )
 def test_commands_with_a_model_take_dtype_and_device(name: str, run: Run) -> None:
     text = run(name, "--help").out

@@ -54,10 +54,12 @@ class Balance(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.links: list[str] = []
+        self.attributes: set[str] = set()
         self.text: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.links += [value or "" for name, value in attrs if name in {"src", "href", "xlink:href"}]
+        self.attributes |= {name for name, _ in attrs}
         if tag not in VOID:
             self.open.append(tag)
 

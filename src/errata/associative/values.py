@@ -21,7 +21,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from errata.associative.guard import Guard
 from errata.associative.problem import Problem, Site, problem_of
@@ -30,6 +29,7 @@ from errata.facts import Fact
 from errata.model.hooks import frozen
 from errata.model.tokens import encode_fact
 from errata.model.view import ModelView
+from errata.progress import steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _optimise(problem: Problem, which: Tensor, settings: ValueSettings, guard: G
     optimizer = torch.optim.Adam([delta], lr=settings.lr)
     nll, greedy = torch.zeros_like(norm), torch.zeros_like(norm)
     active = torch.arange(len(which), device=which.device)
-    for step in tqdm(range(settings.steps + 1), desc="optimising values", unit="step", leave=False, disable=None):
+    for step in steps(settings.steps + 1, "optimising values"):
         log_p, essence = problem.log_probs(delta[active])
         loss = problem.nll(log_p)
         if not bool(torch.isfinite(loss).all()):

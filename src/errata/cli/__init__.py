@@ -28,7 +28,9 @@ from errata.cli import (
     models,
     output,
     push,
+    report,
     reproduce,
+    serve,
     stats,
     train,
     undoing,
@@ -64,7 +66,7 @@ def build() -> typer.Typer:
             "stats": stats.stats,
             "layers": layers.layers,
         },
-        CORRECT: {"edit": edit.edit, "apply": edit.apply},
+        CORRECT: {"edit": edit.edit, "apply": edit.apply, "serve": serve.serve},
         KEEP: {
             "log": history.log,
             "show": history.show,
@@ -72,6 +74,7 @@ def build() -> typer.Typer:
             "redo": undoing.redo,
             "diff": history.diff,
             "verify": verify.verify,
+            "report": report.report,
         },
         SHIP: {"import": incoming.take_in, "push": push.push},
     }.items():

@@ -1,22 +1,17 @@
-"""Cases from the command line: a fact and the prompts that test it, from options, a JSONL file or a pocket model.
+"""Cases from the command line: a fact and the prompts that test it, from options or a JSONL file.
 
 What a line of a JSONL file may hold, errata.datasets.jsonl says; of what goes beyond a case nothing is used here.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from errata.datasets import jsonl, pocket, records
+from errata.datasets import jsonl, records
 from errata.errors import InputError
 from errata.facts import SLOT, Case, Fact, Probe
-from errata.model.pocket.corpus import PocketFact
-
-NEIGHBOURS = 10
 
 T = TypeVar("T")
 
@@ -42,42 +37,6 @@ def _read(path: Path, convert: Callable[[str, dict[str, Any]], T], what: str) ->
     if not found:
         raise InputError(f"The file {path} holds no {what}: give one JSON object a line.")
     return found
-
-
-def complete(case: Case, model: str, neighbours: int = NEIGHBOURS) -> Case:
-    """Fill in what a pocket model's facts know of this one: relation, paraphrases and neighbours, where not given."""
-    if not model.startswith("pocket-"):
-        return case
-    rows = pocket.facts(model.removeprefix("pocket-"))
-    row = _row_of(case.fact, rows)
-    if row is None:
-        return case
-    prompts = tuple(prompt for prompt in row.prompts if prompt != case.fact.text)
-    return Case(
-        fact=replace(case.fact, relation=row.relation),
-        paraphrases=case.paraphrases or prompts,
-        neighbours=case.neighbours or _neighbours(case.fact, row, rows, neighbours),
-    )
-
-
-def _row_of(fact: Fact, rows: Sequence[PocketFact]) -> PocketFact | None:
-    for row in rows:
-        asks = fact.text in (*row.prompts, *row.heldout_prompts)
-        if row.subject == fact.subject and (asks or fact.relation == row.relation):
-            return row
-    return None
-
-
-def _neighbours(fact: Fact, row: PocketFact, rows: Sequence[PocketFact], count: int) -> tuple[Probe, ...]:
-    """Other subjects of the relation whose object is not the target; the same fact gives the same ones."""
-    near = [
-        other
-        for other in rows
-        if other.relation == row.relation and other.subject != row.subject and other.object != fact.target
-    ]
-    chance = random.Random(f"{row.subject} {row.relation}")
-    chosen = chance.sample(near, min(count, len(near)))
-    return tuple(Probe(chance.choice(other.prompts), other.object) for other in chosen)
 
 
 def _case(place: str, row: dict[str, Any]) -> Case:

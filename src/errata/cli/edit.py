@@ -120,9 +120,10 @@ def apply(
 
     Example: errata apply pocket-gelu errata-demo/edit.safetensors --ledger corrections
     """
-    from errata.cli.correction import desk
-    from errata.cli.session import has_ledger, pages
+    from errata.cli.session import pages
     from errata.deltas import Edit
+    from errata.desk import desk
+    from errata.desk.opening import has_ledger
 
     if len(words) > 2:
         raise InputError(f"apply takes a model and one file, found {len(words)} words: apply files one by one.")

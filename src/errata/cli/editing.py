@@ -10,8 +10,8 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from errata.cli import output
-from errata.cli.cases import complete
-from errata.cli.correction import Correction, Desk, correction_row, desk
+from errata.datasets.pocket_probes import complete
+from errata.desk import Correction, Desk, correction_row, desk
 from errata.errors import ConflictError, EditError, InputError
 from errata.facts import Case
 from errata.methods import Editor

@@ -148,7 +148,8 @@ def _opened(wanted: _Wanted, silent: bool) -> Generator[tuple[ModelView, Ledger,
 
 def _cases(wanted: _Wanted, view: ModelView, facts: Iterable[Fact]) -> tuple[Case, ...]:
     """What tests the export: the cases given, or the facts with what an embedded model's facts know of them."""
-    from errata.cli.cases import complete, read_cases
+    from errata.cli.cases import read_cases
+    from errata.datasets.pocket_probes import complete
     from errata.export.proof import cases_of
 
     if wanted.no_scores:

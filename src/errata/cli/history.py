@@ -61,21 +61,24 @@ def show(
 
     Example: errata show 3 --ledger corrections
     """
-    from errata.cli.session import edit_number, stored
+    from errata.cli.session import edit_number
+    from errata.desk.opening import stored
+    from errata.evaluation.kept import PROBES, measured_alone
 
     number = edit_number(edit)
     with stored(ledger) as store:
         entry = store.entry(number)
         found = store.load(entry)
         happened = [asdict(event) for event in store.events() if number in (event.edit, event.by)]
-    origin = {"settings": found.settings, "measured": found.measured, "versions": found.versions}
+    origin = {"settings": found.settings, "measured": measured_alone(found), "versions": found.versions}
     deltas: list[dict[str, Any]] = [
         {"layer": d.layer, "module": d.module, "rank": d.rank, "shape": list(d.shape), "norm": d.norm(), "base": d.base}
         for d in found.deltas
     ]
     if as_json:
         computed = {name: dict(values) for name, values in origin.items()}
-        output.print_json({**_entry_row(entry), **computed, "deltas": deltas, "events": happened})
+        probes = {PROBES: found.measured.get(PROBES, [])}
+        output.print_json({**_entry_row(entry), **computed, **probes, "deltas": deltas, "events": happened})
         return
     page = output.paper()
     state = "[green]applied[/]" if entry.applied else "[dim]undone[/]"

@@ -28,7 +28,7 @@ def take_in(
 
     Example: errata import adapter pocket-gelu --ledger corrections
     """
-    from errata.cli.session import has_ledger, open_view, taken_back, view_for
+    from errata.desk.opening import has_ledger, open_view, taken_back, view_for
     from errata.export.incoming import source_of, take
     from errata.ledger import Ledger
     from errata.ledger.records import listed

@@ -43,7 +43,7 @@ def inspect(
 
 
 def _look(model: str, dtype: str | None, device: str) -> dict[str, Any]:
-    from errata.cli.session import open_view
+    from errata.desk.opening import open_view
 
     view = open_view(model, dtype, device)
     errors = view.self_test()

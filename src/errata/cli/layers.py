@@ -38,8 +38,8 @@ def layers(
 
     Example: errata layers pocket-gelu --count 5 --layers 0,1,2
     """
-    from errata.cli.session import open_view
     from errata.cli.settings import make_editor
+    from errata.desk.opening import open_view
     from errata.evaluation.layers import candidates, recommended
 
     editor = make_editor(method, settings or [])
@@ -68,7 +68,8 @@ def layers(
 
 def _cases(model: str, facts: Path | None, count: int) -> list[Case]:
     if facts is not None:
-        from errata.cli.cases import complete, read_cases
+        from errata.cli.cases import read_cases
+        from errata.datasets.pocket_probes import complete
 
         return [complete(case, model) for _, case in read_cases(facts)]
     if not model.startswith("pocket-"):

@@ -12,16 +12,17 @@ from typing import Any, cast, final
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from errata.cli import output
-from errata.cli.cases import complete, read_probes
-from errata.cli.correction import Desk, desk
+from errata.cli.cases import read_probes
+from errata.datasets.pocket_probes import complete
+from errata.desk import Desk, desk
 from errata.errors import InputError
 from errata.facts import Case
+from errata.ledger.records import CHECKUPS
 from errata.methods import Editor
 from errata.sequences import Alarm, Battery, Checkup, Health, Kept, Step, before, known_facts, run
 
 DONE, NOT_ALL = 0, 1
 PARAPHRASES, NEIGHBOURS, KNOWN = 2, 2, 100
-ROWS = "health.jsonl"
 COLUMNS = ("edits", "new", "all", "general.", "specific.", "known", "perplexity", "‖W−W₀‖/‖W₀‖")
 
 
@@ -147,7 +148,7 @@ def _fingerprint(battery: Battery, done: int) -> str:
 
 def _earlier(directory: Path, battery: Battery, applied: Sequence[int]) -> list[Checkup]:
     """The checkups of this sequence whose edits are in force; a line cut short by an interruption is none."""
-    path = directory / ROWS
+    path = directory / CHECKUPS
     found: dict[int, Checkup] = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
@@ -165,7 +166,7 @@ def _write(directory: Path, battery: Battery, row: Checkup) -> None:
     if not directory.is_dir():
         return  # nothing was edited, so there is no ledger
     line = json.dumps({"sequence": _fingerprint(battery, row.done), **row.to_dict()}, allow_nan=False)
-    with (directory / ROWS).open("a+b") as file:
+    with (directory / CHECKUPS).open("a+b") as file:
         if file.tell():
             file.seek(-1, 2)
             line = line if file.read(1) == b"\n" else f"\n{line}"

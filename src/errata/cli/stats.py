@@ -37,7 +37,7 @@ def stats(
     Example: errata stats pocket-gelu --layers 1,2
     """
     from errata.associative.covariance import CovarianceSettings, cache_path, memory_needed
-    from errata.cli.session import open_view
+    from errata.desk.opening import open_view
 
     given = {"tokens": tokens, "tolerance": tolerance, "text": None if text is None else str(text)}
     settings = CovarianceSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]

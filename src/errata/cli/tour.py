@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from errata import methods
-from errata.cli.cases import case_of, complete
-from errata.cli.session import open_view
+from errata.cli.cases import case_of
+from errata.datasets.pocket_probes import complete
 from errata.deltas import Edit
+from errata.desk.opening import open_view
 from errata.errors import InputError
 from errata.evaluation import CaseOutcome, Comparison, check, compare
 from errata.facts import Case, Fact
@@ -24,7 +25,7 @@ from errata.ledger import Ledger
 from errata.model.view import ModelView
 from errata.neurons import Attribution
 from errata.reports import html
-from errata.reports.record import Hashes, Odds, Origin, Record, Shift, machine, odds
+from errata.reports.record import Hashes, Origin, Record, machine, odds, shifts, shown_answers
 from errata.reports.tables import before_after, cells_for, heat_strip, neuron_table
 
 SUBJECT, PROMPT, TARGET = "Danielle Darrieux", "The mother tongue of {} is", "English"
@@ -44,7 +45,7 @@ def tour(
     before = _ask(steps, view, case)
     attribution = _locate(steps, view, Fact(SUBJECT, PROMPT, answer=before.prompt.answer))
     start = view.weights_sha256()
-    questions = _questions(before)
+    questions = shown_answers(before)
     odds_before = odds(view, questions)
     edit = _correct(steps, view, case)
     with tempfile.TemporaryDirectory(prefix="errata-demo-") as directory, Ledger.open(directory, view) as ledger:
@@ -57,7 +58,7 @@ def tour(
         attribution=attribution,
         edit=edit,
         comparison=comparison,
-        shifts=_shifts(comparison, questions, odds_before, odds_after),
+        shifts=shifts(comparison, questions, odds_before, odds_after),
         hashes=hashes,
         origin=_origin(steps, view, model, dtype),
     )
@@ -161,20 +162,6 @@ def _report(steps: Steps, record: Record, out: Path, model: str) -> dict[str, Pa
     ):
         steps.page.print(f"    {line}", style="cyan", markup=False, soft_wrap=True)
     return files
-
-
-def _questions(before: CaseOutcome) -> list[tuple[str, str, str]]:
-    """Every prompt with the answers whose probabilities are shown: the old one, a neighbour's own, and the new one."""
-    target = before.case.fact.target or ""
-    asked = [(reply.prompt, before.prompt.answer, target) for reply in (before.prompt, *before.paraphrases)]
-    return asked + [(reply.prompt, reply.expected, target) for reply in before.neighbours]
-
-
-def _shifts(
-    found: Comparison, questions: list[tuple[str, str, str]], before: list[Odds], after: list[Odds]
-) -> tuple[Shift, ...]:
-    rows = zip(found.changes, questions, before, after, strict=True)
-    return tuple(Shift(change.kind, prompt, old, new, was, now) for change, (prompt, old, new), was, now in rows)
 
 
 def _origin(steps: Steps, view: ModelView, model: str, dtype: str | None) -> Origin:

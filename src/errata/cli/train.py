@@ -100,8 +100,8 @@ def _train(
     import time
     from dataclasses import replace
 
-    from errata.cli.session import open_view
     from errata.cli.settings import make_recipe
+    from errata.desk.opening import open_view
     from errata.methods import localizer, settings_of
     from errata.training.identify import cores, identify
     from errata.training.recipe import THRESHOLDS

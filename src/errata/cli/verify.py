@@ -18,7 +18,7 @@ def verify(
 
     Example: errata verify --ledger corrections
     """
-    from errata.cli.session import view_for
+    from errata.desk.opening import view_for
     from errata.errors import CorruptionError
     from errata.ledger import Ledger, Report
 

@@ -19,8 +19,8 @@ from typing import Any, Literal, final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from errata import progress
 from errata.deltas import WeightDelta
 from errata.editors._questions import Question
 from errata.errors import EditError
@@ -246,7 +246,7 @@ def descend(
     descent: Descent, parts: Sequence[Batch], steps: int, done: Callable[[Sequence[Answer]], bool]
 ) -> tuple[list[Answer], int]:
     """Step on all parts until their answers are `done`, `steps` times at most; the last answers and the steps made."""
-    for made in tqdm(range(steps), desc="following the gradient", unit="step", leave=False, disable=None):
+    for made in progress.steps(steps, "following the gradient"):
         answers, finished = descent.step(parts, done)
         if finished:
             return answers, made

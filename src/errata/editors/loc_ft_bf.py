@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from tqdm.auto import tqdm
-
+from errata import progress
 from errata.editors._gradient import Answer, Batch, Columns, Descent, added, batch, below, measured
 from errata.editors._linear import checked_layers
 from errata.editors._presets import preset
@@ -73,7 +72,7 @@ class LocFtBf(Editor):
             descent = Descent([change.free], self.lr)
             with added(view, [change]):
                 steps = 0
-                for _ in tqdm(range(self.epochs), desc="epochs", unit="epoch", leave=False, disable=None):
+                for _ in progress.steps(self.epochs, "epochs", "epoch"):
                     seen: list[Answer] = []
                     for part in chance.sample(parts, len(parts)):
                         answers, _ = descent.step([part], lambda _answers: False)

@@ -2,7 +2,7 @@
 
 from errata.ledger.compare import LayerChange, LayerPair
 from errata.ledger.ledger import Ledger
-from errata.ledger.records import Entry, Event
+from errata.ledger.records import Entry, Event, Meta
 from errata.ledger.verify import Report
 
-__all__ = ["Entry", "Event", "LayerChange", "LayerPair", "Ledger", "Report"]
+__all__ = ["Entry", "Event", "LayerChange", "LayerPair", "Ledger", "Meta", "Report"]

@@ -6,7 +6,8 @@ in this order; when anything fails up to the commit, the database rolls back and
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
@@ -176,6 +177,20 @@ class Ledger:
                 self._commit(self._plan())
         return undone
 
+    @contextmanager
+    def holding(self, ids: Collection[int]) -> Generator[None]:
+        """The model with these edits alone, bit for bit, inside the block: for measuring, nothing is recorded.
+
+        Raises LedgerError for an unknown id. Write nothing inside; the ledger's own weights return after it.
+        """
+        try:
+            with self._fold.written(self._fold.plan(self._fold.stale(self._wanted(ids)))):
+                pass
+            yield
+        finally:
+            with self._fold.written(self._plan()):
+                pass
+
     def history(self) -> History:
         """The applied edits in order, each read from its file when it is asked for.
 
@@ -183,6 +198,16 @@ class Ledger:
         been undone or redone, the history is a new one. The one returned does not change with the ledger.
         """
         return self._past.of(self.applied)
+
+    @property
+    def path(self) -> Path:
+        """The directory it is kept in."""
+        return self._store.path
+
+    @property
+    def meta(self) -> Meta:
+        """Which model it is for, and since when."""
+        return self._store.meta()
 
     def entries(self) -> tuple[Entry, ...]:
         """Every edit, applied or undone, in order."""
@@ -226,15 +251,19 @@ class Ledger:
 
         Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
         """
-        wanted: dict[int, Ids] = {}
-        for number in sorted(set(numbers)):
-            for layer in set(self._store.entry(number).layers):
-                wanted[layer] = (*wanted.get(layer, ()), number)
-        return dict(self._fold.plan(wanted).weights)
+        return dict(self._fold.plan(self._wanted(numbers)).weights)
 
     def verify(self) -> Report:
         """Check every file, the database and the model's weights; problems are reported, not raised."""
         return verify.everything(self._store, self._view)
+
+    def _wanted(self, numbers: Iterable[int]) -> dict[int, Ids]:
+        """For every layer that these edits change, those that do, in order; raises LedgerError for an unknown id."""
+        wanted: dict[int, Ids] = {}
+        for number in sorted(set(numbers)):
+            for layer in set(self._store.entry(number).layers):
+                wanted[layer] = (*wanted.get(layer, ()), number)
+        return wanted
 
     def _plan(self) -> Plan:
         """The weights that the database, as this transaction leaves it, asks for."""

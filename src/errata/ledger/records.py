@@ -12,6 +12,9 @@ from typing import Any
 from errata.errors import CorruptionError, InputError
 from errata.facts import Fact
 
+# The file in a ledger's directory that keeps the checkups of its sequences, one JSON object a line.
+CHECKUPS = "health.jsonl"
+
 
 @dataclass(frozen=True, slots=True)
 class Meta:

@@ -36,6 +36,20 @@ def change_input(module: nn.Module, change: Change) -> Generator[None, None, Non
 
 
 @contextmanager
+def before_each_pass(module: nn.Module, call: Callable[[], None]) -> Generator[None, None, None]:
+    """Call `call` before every pass through the module; what it raises ends the pass."""
+
+    def hook(_module: nn.Module, _inputs: tuple[Any, ...]) -> None:
+        call()
+
+    handle = module.register_forward_pre_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def change_output(module: nn.Module, change: Change) -> Generator[None, None, None]:
     """Replace the module's main output y by change(y)."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
+from torch import Tensor
 
 from errata.neurons import Attribution
 from errata.reports.record import Shift
@@ -21,20 +23,37 @@ TALL = 0.42
 
 
 def heat_map(found: Attribution) -> str:
-    """Layer × neuron, each cell the strongest of a run of neurons, the top ones named; the layers' sums at the side."""
+    """Where an attribution's scores sit; at the side the layers' sums, with f(x) − f(0) as a stroke."""
     layers, d_ff = found.scores.shape
+    description = f"Attribution of {found.answer!r} over {layers} layers of {d_ff} neurons"
+    totals = found.scores.double().sum(-1).tolist()
+    strokes = None if found.change is None else found.change.tolist()
+    return neuron_map(found.scores, totals, "sum of the layer", description, strokes)
+
+
+def neuron_map(
+    scores: Float[Tensor, "layers d_ff"],
+    totals: Sequence[float],
+    side: str,
+    description: str,
+    strokes: Sequence[float] | None = None,
+    form: str = "+.2g",
+) -> str:
+    """Layer × neuron, each cell the strongest of a run of neurons, the top ones named; a number a layer at the side."""
+    layers, d_ff = scores.shape
     with drawing(9.4, min(0.44, 9 / layers) * layers + 0.75) as figure:
         strips, sums = figure.subplots(1, 2, sharey=True, width_ratios=(5.2, 1))
         figure.subplots_adjust(left=0.055, right=0.985, top=0.99, bottom=0.5 / figure.get_figheight(), wspace=0.03)
-        _strips(strips, found)
+        _strips(strips, scores)
         if layers <= 16:
-            _name_strongest(strips, found)
+            _name_strongest(strips, scores)
         strips.set(xlim=(-0.002 * d_ff, 1.002 * d_ff), ylim=(layers - 0.42, -0.6), xlabel="neuron")
         strips.set_yticks([layer + TALL / 2 for layer in range(layers)], [f"L{layer}" for layer in range(layers)])
         strips.spines["left"].set_visible(False)
         strips.tick_params(axis="y", length=0)
-        _sums(sums, found)
-        return inline(figure, f"Attribution of {found.answer!r} over {layers} layers of {d_ff} neurons")
+        _sums(sums, totals, strokes, form)
+        sums.set_xlabel(side)
+        return inline(figure, description)
 
 
 def before_after(shifts: Sequence[Shift]) -> str:
@@ -53,9 +72,9 @@ def before_after(shifts: Sequence[Shift]) -> str:
         return inline(figure, "Probabilities of the old and the new answer before and after the edit")
 
 
-def _strips(axes: Axes, found: Attribution) -> None:
-    layers, d_ff = found.scores.shape
-    cells = binned(found.scores, BINS)
+def _strips(axes: Axes, scores: Float[Tensor, "layers d_ff"]) -> None:
+    layers, d_ff = scores.shape
+    cells = binned(scores, BINS)
     width = d_ff / cells.shape[1]
     highest = float(cells.max().clamp_min(1e-30))
     for layer in range(layers):
@@ -71,12 +90,13 @@ def _strips(axes: Axes, found: Attribution) -> None:
     axes.add_collection(PolyCollection(shapes, facecolors=colors, linewidths=0))
 
 
-def _name_strongest(axes: Axes, found: Attribution) -> None:
+def _name_strongest(axes: Axes, scores: Float[Tensor, "layers d_ff"]) -> None:
     """Write the strongest neurons' names above their cells, in order and moved aside where two would meet."""
-    d_ff = found.scores.shape[1]
+    d_ff = scores.shape[1]
     named: dict[int, list[int]] = {}
-    for (layer, index), _ in strongest(found.scores, LABELS):
-        named.setdefault(layer, []).append(index)
+    for (layer, index), value in strongest(scores, LABELS):
+        if value > 0:
+            named.setdefault(layer, []).append(index)
     for layer, indices in named.items():
         indices.sort()
         cells = [index + 0.5 for index in indices]
@@ -101,17 +121,18 @@ def spread(places: Sequence[float], apart: float, width: float) -> list[float]:
     return [(a + b) / 2 for a, b in pairs]
 
 
-def _sums(axes: Axes, found: Attribution) -> None:
-    totals = found.scores.double().sum(-1).tolist()
+def _sums(axes: Axes, totals: Sequence[float], strokes: Sequence[float] | None, form: str) -> None:
     reach = max(*map(abs, totals), 1e-30)
-    changes = [None] * len(totals) if found.change is None else found.change.tolist()
+    changes = [None] * len(totals) if strokes is None else strokes
     for layer, (total, change) in enumerate(zip(totals, changes, strict=True)):
         axes.barh(layer + TALL / 2, total, height=TALL, color=HEAT, alpha=0.85)
         if change is not None:
             axes.plot([change, change], [layer - 0.06, layer + TALL + 0.06], color=INK, linewidth=1.2)
-        axes.text(max(total, 0) + 0.05 * reach, layer + TALL / 2, f"{total:+.2g}", va="center", fontsize=8, color=MUTED)
+        axes.text(
+            max(total, 0) + 0.05 * reach, layer + TALL / 2, format(total, form), va="center", fontsize=8, color=MUTED
+        )
     axes.axvline(0, color=LINE, linewidth=0.8)
-    axes.set(xlim=(min(0, *totals) - 0.05 * reach, 1.5 * reach), xlabel="sum of the layer", xticks=[])
+    axes.set(xlim=(min(0, *totals) - 0.05 * reach, 1.5 * reach), xticks=[])
     axes.tick_params(axis="y", length=0, labelleft=False)
     axes.spines[["left", "bottom"]].set_visible(False)
 
@@ -140,5 +161,5 @@ def _move(axes: Axes, y: float, before: float, after: float, color: str) -> None
 def _name(shift: Shift) -> str:
     """The prompt, shortened if need be, and a neighbour's own answer behind it."""
     answer = f" · {shift.old}" if shift.kind == "neighbour" else ""
-    room = PROMPT_LETTERS - len(answer)
-    return (shift.prompt if len(shift.prompt) <= room else shift.prompt[: room - 1] + "…") + answer
+    prompt, room = " ".join(shift.prompt.split()), PROMPT_LETTERS - len(answer)
+    return (prompt if len(prompt) <= room else prompt[: room - 1] + "…") + answer

@@ -9,7 +9,7 @@ from typing import Any
 
 from errata.deltas import Edit
 from errata.evaluation.compare import Comparison
-from errata.evaluation.probes import answer_probabilities
+from errata.evaluation.probes import CaseOutcome, answer_probabilities
 from errata.facts import Fact
 from errata.model.view import ModelView
 from errata.neurons import Attribution
@@ -105,6 +105,21 @@ def odds(view: ModelView, questions: Sequence[tuple[str, str, str]]) -> list[Odd
     pairs = [(prompt, answer) for prompt, *both in questions for answer in both]
     found = answer_probabilities(view, pairs)
     return list(zip(found[::2], found[1::2], strict=True))
+
+
+def shown_answers(before: CaseOutcome) -> list[tuple[str, str, str]]:
+    """Every prompt with the answers whose probabilities are shown: the old one, a neighbour's own, and the new one."""
+    target = before.case.fact.target or ""
+    asked = [(reply.prompt, before.prompt.answer, target) for reply in (before.prompt, *before.paraphrases)]
+    return asked + [(reply.prompt, reply.expected, target) for reply in before.neighbours]
+
+
+def shifts(
+    found: Comparison, asked: Sequence[tuple[str, str, str]], before: Sequence[Odds], after: Sequence[Odds]
+) -> tuple[Shift, ...]:
+    """What the edit made of the probabilities that `odds` gave for `shown_answers` before and after it."""
+    rows = zip(found.changes, asked, before, after, strict=True)
+    return tuple(Shift(change.kind, prompt, old, new, was, now) for change, (prompt, old, new), was, now in rows)
 
 
 def machine() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from html import escape
@@ -33,6 +34,7 @@ ROLES = {
 STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "errata",
+    "text.parse_math": False,
     "font.family": "sans-serif",
     "font.size": 9,
     "text.color": INK,
@@ -59,7 +61,9 @@ def drawing(width: float, height: float) -> Generator[Figure]:
 
 def inline(figure: Figure, description: str) -> str:
     """The figure as an SVG element for an HTML page; it refers to nothing outside itself."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # Letters stay letters: the reader's fonts draw what matplotlib's lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()

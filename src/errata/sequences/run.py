@@ -15,6 +15,7 @@ from typing import Any, cast, final
 
 from errata.deltas import Edit
 from errata.errors import ConflictError, EditError, InputError
+from errata.evaluation.kept import keep
 from errata.evaluation.probes import answers, reach
 from errata.facts import Case
 from errata.methods import Editor
@@ -171,6 +172,7 @@ class _Run:
         except (InputError, EditError) as error:
             return Step(first, end, already=already, error=str(error))
         record = {RECORD: {"first": first, "end": end}}
+        edit = keep(edit, [self.battery.cases[at] for at in wanted])
         number = self.book.apply(replace(edit, measured={**edit.measured, **record}))
         scores = just_edited(self.view, [self.unedited.outcomes[at] for at in wanted])
         return Step(first, end, number, scores, already)

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from errata.cli.session import has_ledger, open_view, taken_back, view_for
 from errata.deltas import Edit, WeightDelta
+from errata.desk.opening import has_ledger, open_view, taken_back, view_for
 from errata.errors import ConflictError, InputError
 from errata.evaluation import Comparison, check, compare
+from errata.evaluation.kept import keep, measured_alone
 from errata.facts import Case, Fact
 from errata.ledger import Entry, Ledger
 from errata.methods import Editor
@@ -67,17 +68,18 @@ class Desk:
         if rivals and not supersede:
             raise _conflict(case.fact, tuple(entry.id for entry in rivals))
         with self._without(rivals):
-            edit = editor.edit(self.view, [case.fact])
+            edit = keep(editor.edit(self.view, [case.fact]), [case])
             with self.view.applied(edit.deltas):
                 after = check(self.view, case)
         return Correction(case, edit, compare(before, after), tuple(entry.id for entry in rivals))
 
     def commit(self, edit: Edit, supersede: bool = False) -> int:
         """Write an edit to the ledger and the model; returns its id."""
-        if self._ledger is None:
+        ledger = self.find()
+        if ledger is None:
             return self._begin(edit)
         try:
-            return self._ledger.apply(edit, supersede)
+            return ledger.apply(edit, supersede)
         except ConflictError as error:
             raise _conflict(edit.facts[0], error.ids) from error
 
@@ -97,6 +99,17 @@ class Desk:
     def ledger(self) -> Ledger | None:
         """The ledger; None before the first correction."""
         return self._ledger
+
+    def find(self) -> Ledger | None:
+        """The ledger, opened where another process has made it meanwhile; None where there is none yet."""
+        if self._ledger is None and has_ledger(self._directory):
+            self._ledger = Ledger.open(self._directory, self.view, create=False)
+        return self._ledger
+
+    @property
+    def directory(self) -> Path:
+        """Where the ledger is, or will be."""
+        return self._directory
 
     @contextmanager
     def unedited(self) -> Generator[None]:
@@ -127,12 +140,19 @@ class Desk:
 
 
 @contextmanager
-def desk(directory: Path, model: str, dtype: str | None, device: str) -> Generator[Desk]:
-    """Load a model, corrected by the ledger in a directory if there is one."""
+def desk(directory: Path, model: str | None, dtype: str | None, device: str) -> Generator[Desk]:
+    """Load a model, the ledger's own by default, corrected by the ledger in a directory if there is one.
+
+    Raises InputError where there is neither a model nor a ledger.
+    """
     if has_ledger(directory):
         view = view_for(directory, model, dtype, device)
         found = Desk(view, directory, Ledger.open(directory, view, create=False))
     else:
+        if model is None:
+            raise InputError(
+                f"There is no ledger at {directory} that names a model: give one, for example pocket-gelu."
+            )
         found = Desk(open_view(model, dtype, device), directory)
     try:
         yield found
@@ -146,7 +166,7 @@ def correction_row(found: Correction) -> dict[str, Any]:
         "fact": asdict(found.case.fact),
         "method": found.edit.method,
         "settings": dict(found.edit.settings),
-        "measured": dict(found.edit.measured),
+        "measured": measured_alone(found.edit),
         "norm": found.edit.norm(),
         "supersedes": list(found.supersedes),
         **found.comparison.to_dict(),

@@ -1,0 +1,1 @@
+"""The page: `errata serve` shows a model and its ledger in a browser, and corrects facts there."""
