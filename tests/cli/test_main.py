@@ -19,14 +19,17 @@ COMMANDS = [
     "edit",
     "evaluate",
     "grid",
+    "import",
     "inspect",
     "layers",
     "leaderboard",
     "locate",
     "log",
     "models",
+    "push",
     "redo",
     "report",
+    "serve",
     "show",
     "stats",
     "undo",
@@ -40,7 +43,7 @@ def command_names() -> list[str]:
 
 def test_all_commands_are_there() -> None:
     assert sorted(command_names()) == sorted(COMMANDS)
-    assert [group.name for group in build().registered_groups] == ["bulk", "data", "train", "reproduce"]
+    assert [group.name for group in build().registered_groups] == ["bulk", "data", "train", "export", "reproduce"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -68,6 +71,7 @@ def test_help_shows_an_example_and_json(name: str, run: Run) -> None:
         "stats",
         "layers",
         "report",
+        "serve",
     ],
 )
 def test_commands_with_a_model_take_dtype_and_device(name: str, run: Run) -> None:
@@ -96,34 +100,34 @@ def test_wrong_options_are_one_sentence_or_json(run: Run) -> None:
 
 
 def test_an_interrupted_command_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from errata.cli import session
+    from errata.desk import opening
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "load", interrupt)
+    monkeypatch.setattr(opening, "load", interrupt)
     result = run("ask", "pocket-gelu", "Hello")
     assert result.code == 130 and "Interrupted" in result.err
     assert "Interrupted" in run("ask", "pocket-gelu", "Hello", "--json").json["error"]
 
 
 def test_declining_is_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from errata.cli import session
+    from errata.desk import opening
 
     def decline(*_: object, **__: object) -> None:
         raise typer.Exit(1)
 
-    monkeypatch.setattr(session, "load", decline)
+    monkeypatch.setattr(opening, "load", decline)
     assert run("ask", "pocket-gelu", "Hello").code == 1
 
 
 def test_a_bug_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from errata.cli import session
+    from errata.desk import opening
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(session, "load", fail)
+    monkeypatch.setattr(opening, "load", fail)
     with pytest.raises(ZeroDivisionError):
         run("ask", "pocket-gelu", "Hello")
 
