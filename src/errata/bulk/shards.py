@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errata.bulk.prompts import Prompt
-from errata.ledger.disk import sync_directory
+from errata.ledger.disk import write_durably
 
 TEMPORARY = ".tmp"
 SECONDS_OF_A_DAY = 86_400
@@ -36,17 +36,7 @@ def split(prompts: Sequence[Prompt], size: int) -> tuple[Shard, ...]:
 
 def write_once(path: Path, data: bytes) -> None:
     """Write a file that is complete as soon as its name is there; two processes that write the same do no harm."""
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{TEMPORARY}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
+    write_durably(path, data, path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}{TEMPORARY}"))
 
 
 def sweep(directory: Path) -> None:

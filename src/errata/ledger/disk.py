@@ -50,9 +50,9 @@ def make_directories(path: Path) -> None:
         raise
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, temporary: Path | None = None) -> None:
     """Write a file so that after a crash it is there whole or not at all: temporary name, sync, rename, sync."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(data)
