@@ -17,6 +17,7 @@ from torch import Tensor
 
 from errata.associative.sampling import sample_tokens
 from errata.errors import InputError
+from errata.model.identity import file_sha256
 from errata.model.tokens import encode
 from errata.model.view import ModelView
 
@@ -25,7 +26,6 @@ ROWS = 128
 FEWEST = 4  # windows: one held out, and some for either half
 SEEDS = 1 << 24  # batches before two seeds could share one
 LINES = 512
-PIECE = 1 << 20
 
 
 def batches(
@@ -67,7 +67,7 @@ def source(view: ModelView, seed: int, text: str | None) -> str:
         state = path.stat()
         key = ("text", str(path.absolute()), state.st_size, state.st_mtime_ns)
         if key not in view.memo:
-            view.memo[key] = _sha256(path)
+            view.memo[key] = file_sha256(path)
     except OSError as error:
         raise _unreadable(text, error) from error
     return f"{path.name}, sha256 {view.memo[key]}"
@@ -95,14 +95,6 @@ def _tokens(view: ModelView, text: str) -> Iterator[list[int]]:
                 yield from view.tokenizer(lines, add_special_tokens=False)["input_ids"]
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(text, error) from error
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _unreadable(text: str, error: Exception) -> InputError:

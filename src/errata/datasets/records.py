@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import hashlib
 import json
 import re
 import zlib
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from errata.errors import InputError, RecordError
+from errata.model.identity import file_sha256
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
@@ -33,11 +33,7 @@ def text(path: Path) -> str:
 
 def sha256(path: Path) -> str:
     """`sha256:…` over the bytes of a file as it lies there."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            found.update(piece)
-    return f"sha256:{found.hexdigest()}"
+    return f"sha256:{file_sha256(path)}"
 
 
 def document(path: Path) -> Any:

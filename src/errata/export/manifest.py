@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,10 +13,10 @@ from errata.export.base import Base
 from errata.export.whole import MANIFEST
 from errata.facts import Fact
 from errata.ledger import Entry
+from errata.model.identity import file_sha256
 
 FORMAT = "errata-export-1"
 CARD = "README.md"
-PIECE = 1 << 20
 
 Kind = Literal["peft", "merged"]
 
@@ -130,7 +129,7 @@ class Manifest:
             path = folder / name
             if not path.is_file():
                 raise InputError(f"{path} is not there as a file: export the ledger again.")
-            if sha256_of(path) != digest:
+            if file_sha256(path) != digest:
                 raise InputError(f"{path} is not the file that was exported (another SHA-256): export again.")
 
 
@@ -141,16 +140,7 @@ def corrections_of(entries: Sequence[Entry]) -> tuple[Correction, ...]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a folder, in name order."""
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+    return {path.name: file_sha256(path) for path in sorted(folder.iterdir())}
 
 
 def _base(row: dict[str, Any]) -> Base:

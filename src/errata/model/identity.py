@@ -13,7 +13,6 @@ from errata.model.load import CHOICES, HUB_SECONDS, pocket
 
 # What from_pretrained reads of a folder: weights, config, tokenizer, code.
 READ = frozenset({".safetensors", ".bin", ".json", ".model", ".txt", ".tiktoken", ".py"})
-PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,14 @@ def _digest(folder: Path) -> str:
     """SHA-256 over names and contents of the files that make the model, in name order."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.suffix in READ and path.is_file()):
-        content = hashlib.sha256()
-        with path.open("rb") as file:
-            while piece := file.read(PIECE):
-                content.update(piece)
-        digest.update(f"{path.name} {content.hexdigest()}\n".encode())
+        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
     return f"sha256:{digest.hexdigest()}"
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 over the bytes of a file, in hexadecimal digits; raises OSError where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _commit(name: str) -> str:

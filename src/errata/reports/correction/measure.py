@@ -92,12 +92,13 @@ class _Work:
         everything = list(Prompts(self.book.meta.model, given).of(number, edit))
         questions = _drawn(everything, most)
         rivals, beside = _others(entry, self.book.entries())
-        with self._step("ask without the edit"), self.book.holding(beside):
-            before = self._ask(questions)
-            asked = shown_answers(before[0]) if before and before[0].prompt.answer else []
-            odds_before = odds(self.view, asked)
-        with self._step("score the neurons"), self.book.holding(beside):
-            found, why = _located(self.view, before[0] if before else None)
+        with self.book.holding(beside):
+            with self._step("ask without the edit"):
+                before = self._ask(questions)
+                asked = shown_answers(before[0]) if before and before[0].prompt.answer else []
+                odds_before = odds(self.view, asked)
+            with self._step("score the neurons"):
+                found, why = _located(self.view, before[0] if before else None)
         with self._step("ask with the edit"), self.book.holding((*beside, number)):
             after = self._ask(questions)
             odds_after = odds(self.view, asked)

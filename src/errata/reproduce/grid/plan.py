@@ -9,7 +9,6 @@ the localizer's neurons and once through as many random ones in the same layers.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from errata.detectors.trained import shipped
 from errata.editors.ensemble import PRESETS
 from errata.errors import InputError
 from errata.methods import Editor, Localizer, editor, localizer, settings_of
+from errata.model.identity import file_sha256
 from errata.registry import names
 from errata.reproduce.source import digest
 from errata.training.recipe import THRESHOLDS
@@ -85,7 +85,7 @@ class Finder:
         detector = shipped(self.localizer, self.model)
         return {
             **described(self.build()),
-            "detector_sha256": None if detector is None else hashlib.sha256(detector.read_bytes()).hexdigest(),
+            "detector_sha256": None if detector is None else file_sha256(detector),
             "all_phrasings": self.localizer in IN_ALL_PHRASINGS,
         }
 
