@@ -2,7 +2,7 @@
 #
 # TORCH is what pip is asked for when .venv has no PyTorch yet; any pip arguments will do. The pinned version is the one
 # the tests run with. For a build of your own choice (a GPU, CPU only):  make clean && make demo TORCH='torch==2.13.0 …'
-# ARGS goes to the command of demo, test, test-slow and bench, for example  make test ARGS='tests/ledger -x'
+# ARGS goes to the command of demo, test, test-slow, test-faults and bench, for example  make test ARGS='tests/ledger -x'
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,7 +20,7 @@ TESTING := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow check fix bench venv clean
+.PHONY: help demo test test-slow test-faults check fix bench venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,10 +29,13 @@ demo: $(READY)  ## Find a fact in the embedded model, correct it, prove it, take
 	@$(VENV)/bin/errata demo $(ARGS)
 
 test: $(READY)  ## Run the tests, except the slow ones.
-	$(PYTEST) $(PARALLEL) -m "not slow" $(ARGS)
+	$(PYTEST) $(PARALLEL) -m "not slow and not faults" $(ARGS)
 
 test-slow: $(READY)  ## Run the slow tests.
 	$(PYTEST) -m slow $(ARGS)
+
+test-faults: $(READY)  ## Kill, feed and flood it for half an hour, and count what it survived.
+	ERRATA_RELIABILITY=benchmarks/results/reliability.json $(PYTEST) $(PARALLEL) tests/faults $(ARGS)
 
 check: $(READY)  ## Lint, formatting, types, architecture.
 	$(VENV)/bin/ruff check
