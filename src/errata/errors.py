@@ -14,6 +14,9 @@ ErrataError                   one sentence: what was expected, what was found, w
     └── CorruptionError       a file or a weight that is not what was recorded
 """
 
+import difflib
+from collections.abc import Iterable
+
 # What reading a damaged file, or one of another kind, can raise.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
@@ -26,6 +29,22 @@ class ErrataError(Exception):
 
 class InputError(ErrataError):
     """A fact, a file or an option that cannot be used."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """` (did you mean 'rome'?)` for a name that is near one of those known, and nothing for any other."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> InputError:
+    """The error for a name there is not, with the nearest there is and all of them; `where` follows the name.
+
+    Example: `raise unknown("editor", "roma", ["memit", "rome"])`
+    """
+    names = list(known)
+    listed = ", ".join(names) or "none"
+    return InputError(f"There is no {what} {name!r}{where}{nearest(name, names)}: choose one of {listed}.")
 
 
 class RecordError(InputError):

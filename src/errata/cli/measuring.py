@@ -11,14 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from errata.cli import output
+from errata.cli import completion, output
 from errata.errors import InputError
 
 DataFiles = Annotated[
     list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files of --data.", show_default=False)
 ]
 Model = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="pocket-gelu, pocket-swiglu, a folder or a hub id.",
+        autocompletion=completion.models,
+    ),
 ]
 Seeds = Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")]
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="A torch device; by default the CPU.")]

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 
 
-def paper(plain: bool = False, silent: bool = False) -> Console:
-    """The console for results, on standard output: without colours if `plain`, without a word if `silent`."""
-    return Console(highlight=False, no_color=plain or None, quiet=silent)
+def paper(silent: bool = False) -> Console:
+    """The console for results, on standard output: without colours where NO_COLOR is set, without a word if `silent`."""
+    return Console(highlight=False, quiet=silent)
 
 
 def margin() -> Console:

@@ -16,7 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.evaluation.result_lines import (
     COUNT,
     COUNTS,
@@ -96,7 +96,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.regime not in REGIMES:
-            raise InputError(f"There is no regime {self.regime!r}: expected {', '.join(REGIMES)}.")
+            raise unknown("regime", self.regime, REGIMES)
         for name in ("versions", "protocols", "settings", "schedule"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
 
