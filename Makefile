@@ -20,7 +20,7 @@ TESTING := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults check fix bench venv clean
+.PHONY: help demo test test-slow test-faults check fix bench house venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ bench: $(READY)  ## Run every benchmark; the results go to benchmarks/results.
 	@for script in benchmarks/[a-z]*.py; do \
 		if [ -f "$$script" ]; then echo "$$script"; $(PYTHON) "$$script" $(ARGS); fi; \
 	done
+
+house: $(READY)  ## Measure docstrings, types, length, duplicates, unused code; the table goes to CONTRIBUTING.md.
+	$(PYTHON) -m benchmarks._house
 
 venv: $(READY)  ## Make .venv and nothing else.
 

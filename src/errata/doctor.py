@@ -171,9 +171,10 @@ def _shipped() -> Generator[Finding]:
         yield Finding("models", group, found, not wrong, f"pip install --force-reinstall --no-deps {DISTRIBUTION}")
 
 
-def _size(count: float) -> str:
+def _size(count: int) -> str:
+    amount = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 
 def paper(silent: bool = False) -> Console:
-    """The console for results, on standard output: without colours where NO_COLOR is set, without a word if `silent`."""
+    """The console for results, on standard output: without a word if `silent`; NO_COLOR takes colours away."""
     return Console(highlight=False, quiet=silent)
 
 

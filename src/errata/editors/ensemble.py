@@ -102,7 +102,10 @@ class Ensemble(Editor):
 
     @final
     def weighted(self) -> Ensemble:
-        """With the preset's rate and weights: all that it settles without a model."""
+        """With the preset's rate and weights: all that it settles without a model.
+
+        Raises InputError for facts to keep that have no weight.
+        """
         given = {name: getattr(self, name) for name in PRESETS[self.preset]}
         chosen = {name: PRESETS[self.preset][name] if value is None else value for name, value in given.items()}
         if self.keep and not chosen["kl_neighbours"]:

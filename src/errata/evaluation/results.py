@@ -213,7 +213,7 @@ def to_lines(results: Results) -> str:
 
 
 def from_lines(text: str, source: str = "the results") -> Results:
-    """Results from JSON Lines; `source` is what errors call them."""
+    """Results from JSON Lines; `source` is what the InputError calls them that any other text raises."""
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
         raise InputError(f"{source} is empty: expected a header and a row for every case.")

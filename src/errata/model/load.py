@@ -28,7 +28,10 @@ HUB_SECONDS = 10.0
 
 
 def pocket(kind: str) -> Path:
-    """The folder of an embedded model: `gelu` (GPT-2 architecture) or `swiglu` (Llama architecture)."""
+    """The folder of an embedded model: `gelu` (GPT-2 architecture) or `swiglu` (Llama architecture).
+
+    Raises InputError for any other.
+    """
     if kind not in POCKET:
         raise unknown("embedded model", kind, POCKET)
     return Path(str(files("errata.model.pocket"))) / kind
@@ -85,7 +88,10 @@ def load(
 
 
 def layer_count(name: str) -> int | None:
-    """The blocks that a model's configuration names, without its weights; None where it names none."""
+    """The blocks that a model's configuration names, without its weights; None where it names none.
+
+    Raises InputError for a model without configuration.
+    """
     source, options = _source(name, None)
     try:
         config = AutoConfig.from_pretrained(source, **options)
