@@ -20,7 +20,7 @@ TESTING := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults check fix bench house venv clean
+.PHONY: help demo test test-slow test-faults check fix bench house notebooks venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ bench: $(READY)  ## Run every benchmark; the results go to benchmarks/results.
 
 house: $(READY)  ## Measure docstrings, types, length, duplicates, unused code; the table goes to CONTRIBUTING.md.
 	$(PYTHON) -m benchmarks._house
+
+notebooks: $(READY)  ## Run the notebooks of examples/ anew.
+	$(TESTING) $(PYTHON) -m benchmarks._notebooks
 
 venv: $(READY)  ## Make .venv and nothing else.
 

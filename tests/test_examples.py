@@ -8,8 +8,10 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 
+from benchmarks._notebooks import executed
 from tests.test_architecture import MACHINE_PATHS
 from tests.told import same
 
@@ -55,14 +57,8 @@ def printed(cell: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_says_what_is_committed(notebook: Path, tmp_path: Path) -> None:
-    nbformat = pytest.importorskip("nbformat")
-    client = pytest.importorskip("nbclient")
     committed = nbformat.read(notebook, 4)
-    executed = nbformat.read(notebook, 4)
-    client.NotebookClient(
-        executed, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
-    for before, after in zip(committed.cells, executed.cells, strict=True):
+    for before, after in zip(committed.cells, executed(notebook, tmp_path).cells, strict=True):
         assert same(printed(before), printed(after)), f"{printed(before)}\n--- is now\n{printed(after)}"
 
 
