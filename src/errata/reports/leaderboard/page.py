@@ -149,7 +149,8 @@ def _provenance(result: Result) -> str:
         "versions": plain(result["versions"]),
         "weights": plain(result["weights"]),
         "settings": plain(result["settings"]),
-        "seconds": f"{result['seconds']:.0f} of editing and asking, summed over processes",
+        "seconds": f"{result['seconds']:.0f} of editing and asking, summed over processes. All times are on the clock, "
+        "beside whatever else the machine did.",
     }
     cases = {
         f"{row['data']} on {row['model']}, seed {row['seed']}": f"{row['cases']} cases, {row['revision']}"
