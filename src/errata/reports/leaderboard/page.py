@@ -48,7 +48,7 @@ def _head(result: Result) -> str:
     missing = f"<p><strong>Not measured:</strong> {escape(several(units['missing']))}.</p>" if units["missing"] else ""
     failed = "".join(
         f"<p><strong>{escape(one['unit'])}:</strong> {one['facts']} cases could not be edited and are scored as they "
-        f"are, left out of what was to stay; the first: {escape(str(one['error']))}.</p>"
+        f"are, left out of what was to stay; the first: {escape(str(one['error']).rstrip('.'))}.</p>"
         for one in units["failed"]
     )
     return (
