@@ -80,14 +80,10 @@ def _cases(model: str, file: Path | None, count: int) -> list[Case]:
 
 
 def _tried(view: ModelView, cases: Sequence[Case], editor: Editor, tried: Sequence[Settings]) -> list[LayerScore]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from errata.evaluation.layers import compare_layers
 
-    console = output.margin()
-    columns = TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(tried) * len(cases))
+    with output.bar("editing") as progress:
+        task = progress.add_task("", total=len(tried) * len(cases), now="")
         return list(compare_layers(view, cases, editor, tried, lambda: progress.advance(task)))
 
 

@@ -58,6 +58,13 @@ def made(*folders: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    from errata.ledger.disk import write_durably
+
+    write_durably(path, text.encode())
+
+
 def require_no_less(path: Path, result: Mapping[str, Any], model: str | None = None) -> None:
     """Raise InputError where the file there holds more measured parts than this result would put in its place.
 

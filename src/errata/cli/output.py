@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 def paper(silent: bool = False) -> Console:
@@ -19,6 +22,15 @@ def paper(silent: bool = False) -> Console:
 def margin() -> Console:
     """The console for notes, progress and errors, on standard error."""
     return Console(stderr=True, highlight=False)
+
+
+def bar(what: str) -> Progress:
+    """A bar on standard error, drawn in a terminal only: how far, the time left, and the field `now` of its task."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = margin()
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return Progress(*columns, TextColumn("{task.fields[now]}"), console=console, disable=not console.is_terminal)
 
 
 def print_json(value: Any) -> None:

@@ -59,17 +59,13 @@ def stats(
 
 
 def _measured(view: ModelView, layers: list[int], settings: CovarianceSettings) -> dict[int, Covariance]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from errata.associative.covariance import covariances
 
-    console = output.margin()
-    columns = TextColumn("measuring"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with output.bar("measuring") as progress:
         task = progress.add_task("", total=settings.tokens, now="")
 
         def report(done: int, error: float) -> None:
-            progress.update(task, completed=min(done, settings.tokens), now=f"{done:,} tokens, error {_share(error)}")
+            progress.update(task, completed=min(done, settings.tokens), now=f"error {_share(error)}")
 
         return covariances(view, layers, settings, report)
 
