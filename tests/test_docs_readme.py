@@ -35,12 +35,19 @@ def test_the_commands_print_what_the_page_shows(
     monkeypatch.delenv("ERRATA_LEDGER", raising=False)
     shown = [run for block in blocks(README, "console") for run in runs(block)]
     assert len(shown) >= 8
+    ours: dict[str, str] = {}
+    theirs: dict[str, str] = {}
     for command, expected in shown:
         program, *words = shlex.split(command)
         capfd.readouterr()
         assert program == "errata" and main(words) == 0, command
         printed = capfd.readouterr().out
-        assert same(expected, printed), f"{command} printed\n{printed}"
+        assert same(_named(expected, ours), _named(printed, theirs)), f"{command} printed\n{printed}"
+
+
+def _named(text: str, known: dict[str, str]) -> str:
+    """A text whose hashes are numbered as they come: which are equal is the same everywhere, what they are is not."""
+    return re.sub(r"\b[0-9a-f]{64}\b", lambda found: known.setdefault(found[0], f"hash-{len(known)}"), text)
 
 
 def test_both_languages_show_the_same_commands_and_sections() -> None:
