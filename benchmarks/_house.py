@@ -3,7 +3,7 @@
 documented   public functions and methods with a docstring of a sentence or more, which names every error of Errata's
              that the function itself raises
 typed        functions with an annotation on every parameter and on what they return
-duplicates   pairs of places with SIMILAR like lines or more (pylint's symilar; imports, signatures, docstrings apart)
+duplicates   pairs of functions with SIMILAR like lines or more on end, layout, comments and docstrings apart
 dead         what vulture finds used by nothing in src, tests, benchmarks and examples
 complexity   McCabe's, by ruff
 """
@@ -16,7 +16,9 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -80,12 +82,16 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def duplicates() -> list[str]:
-    """Each place where like lines stand, as symilar tells it."""
-    files = [str(path.relative_to(ROOT)) for path in sorted(SOURCE.rglob("*.py"))]
-    options = ("--ignore-imports", "--ignore-docstrings", "--ignore-comments", "--ignore-signatures")
-    told = run(tool("symilar"), "-d", str(SIMILAR), *options, *files)
-    return re.findall(r"^\d+ similar lines in \d+ files\n(?:==.*\n)+", told, re.MULTILINE)
+def duplicates(found: Sequence[tuple[Path, Function]]) -> list[str]:
+    """Pairs of functions that share SIMILAR lines or more on end, docstrings, comments and layout apart."""
+    places: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for path, function in found:
+        body = function.body[ast.get_docstring(function) is not None :]
+        lines = [line.strip() for statement in body for line in ast.unparse(statement).splitlines()]
+        for start in range(len(lines) - SIMILAR + 1):
+            places[tuple(lines[start : start + SIMILAR])].append(_at(path, function))
+    alike = {tuple(sorted({one, other})) for own in places.values() for one, other in combinations(own, 2)}
+    return [f"{' and '.join(pair)}: {SIMILAR} like lines or more" for pair in sorted(alike)]
 
 
 def dead() -> list[str]:
@@ -122,14 +128,14 @@ def measure() -> tuple[list[tuple[str, str]], list[str]]:
     short = [f"{_at(path, one)}: {why}" for path, one in named if (why := lacking(path, one))]
     untyped = [f"{_at(path, one)}: not typed" for path, one, _ in found if not is_typed(one)]
     largest = max(lengths, key=lambda path: lengths[path])
-    pairs, unused, complex_ = duplicates(), dead(), complexities()
+    pairs, unused, complex_ = duplicates([(path, one) for path, one, _ in found]), dead(), complexities()
     above = [f"{place}: complexity {value}" for value, place in complex_ if value > MOST_COMPLEX]
     rows = [
         ("public functions with full docstrings", _share(len(named) - len(short), len(named))),
         ("functions typed", _share(len(found) - len(untyped), len(found))),
         ("files", f"{len(files)}, of {median(lengths.values()):.0f} lines in the median"),
         ("largest file", f"{lengths[largest]} lines (`{largest.relative_to(SOURCE)}`); 300 are allowed"),
-        (f"places with {SIMILAR} like lines or more", str(len(pairs))),
+        (f"pairs of functions with {SIMILAR} like lines or more", str(len(pairs))),
         ("unused code", str(len(unused))),
         (
             "complexity of a function",
