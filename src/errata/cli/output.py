@@ -29,8 +29,9 @@ def bar(what: str) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = margin()
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, TextColumn("{task.fields[now]}"), console=console, disable=not console.is_terminal)
+    how_far = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    now = TextColumn("{task.fields[now]}")
+    return Progress(*how_far, now, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_json(value: Any) -> None:
