@@ -31,13 +31,13 @@ class InputError(ErrataError):
     """A fact, a file or an option that cannot be used."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """` (did you mean 'rome'?)` for a name that is near one of those known, and nothing for any other."""
-    near = difflib.get_close_matches(name, list(known), 1)
+    near = difflib.get_close_matches(str(name), list(known), 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> InputError:
+def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> InputError:
     """The error for a name there is not, with the nearest there is and all of them; `where` follows the name.
 
     Example: `raise unknown("editor", "roma", ["memit", "rome"])`
