@@ -14,6 +14,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from errata.errors import InputError
 from errata.ledger.disk import sync, sync_directory
 from errata.ledger.temporary import beside, sweep
@@ -26,8 +28,8 @@ _HERE, _EXCHANGE = -100, 2  # of Linux: AT_FDCWD, RENAME_EXCHANGE
 def whole(directory: Path, overwrite: bool = False) -> Generator[Path]:
     """A temporary folder to write into, which becomes `directory` when the block ends without an error.
 
-    Raises InputError where `directory` exists and is not empty; with `overwrite` an earlier export gives way, and
-    nothing else does.
+    Raises InputError where `directory` cannot be written, or exists and is not empty; with `overwrite` an earlier
+    export gives way, and nothing else does.
     """
     directory = directory.expanduser().absolute()
     refuse_taken(directory, overwrite)
@@ -36,8 +38,8 @@ def whole(directory: Path, overwrite: bool = False) -> Generator[Path]:
     sweep(directory.parent, directory.name)
     temporary = beside(directory)
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
+        temporary.mkdir()
         yield temporary
         mode = (temporary / MANIFEST).stat().st_mode  # safetensors' own is the owner's alone
         for path in temporary.iterdir():
@@ -50,6 +52,10 @@ def whole(directory: Path, overwrite: bool = False) -> Generator[Path]:
         elif not _exchanged(temporary, directory):
             _put_in_place(temporary, directory)
         sync_directory(directory.parent)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{directory} cannot be written ({error}): make room or allow it, or give the name of another directory."
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # what was not finished, or what gave way
 

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
@@ -21,7 +21,7 @@ from errata.deltas import Edit
 from errata.errors import CorruptionError, InputError, LedgerError
 from errata.ledger.blocks import Ids
 from errata.ledger.database import open_database
-from errata.ledger.disk import make_directories, speaking, write_durably
+from errata.ledger.disk import speaking, sync_directory, write_durably
 from errata.ledger.index import Index
 from errata.ledger.records import Entry, Event, Meta, entry_of, errata_version, now
 
@@ -119,7 +119,8 @@ class Store:
                 if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
                     self._run("ROLLBACK")
                 for path in self._written:
-                    path.unlink(missing_ok=True)
+                    with suppress(OSError):  # what the disk does not let go of is read by nobody
+                        path.unlink(missing_ok=True)
 
     @contextmanager
     def moment(self) -> Generator[None]:
@@ -147,9 +148,10 @@ class Store:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path / "deltas" / f"{number:06d}-{sha256[:12]}.safetensors"
         self._written.append(path)
-        if not path.parent.is_dir():  # as in a copy made by what keeps no empty directories
-            make_directories(self.path)
         with speaking(self.path):
+            if not path.parent.is_dir():  # as in a copy made by what keeps no empty directories
+                path.parent.mkdir()
+                sync_directory(self.path)
             write_durably(path, data, path.with_name(TEMPORARY))
         entry = Entry(
             number,
