@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -69,12 +69,28 @@ def run(work: Work, seconds: float | None = None, step: int | None = None) -> En
 
     Fails where the work itself fails.
     """
+    child, pipe = _start(work, step)
+    return _end(child, pipe, seconds)
+
+
+def together(works: Sequence[Work]) -> list[End]:
+    """Do several pieces of work at once, each in a process of its own; fails where one of them fails."""
+    started = [_start(work) for work in works]
+    return [_end(child, pipe) for child, pipe in started]
+
+
+def _start(work: Work, step: int | None = None) -> tuple[int, int]:
+    """The process, and the pipe it says everything into."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         _work(work, writing, step)
     os.close(writing)
+    return child, reading
+
+
+def _end(child: int, reading: int, seconds: float | None = None) -> End:
     with os.fdopen(reading, "rb") as pipe:
         assert pipe.readline() == f"{_BEGUN}\n".encode()
         begun = time.perf_counter()

@@ -76,7 +76,7 @@ def test_a_full_disk(view: ModelView, small_disk: SmallDisk, counted: Counted) -
             reader = tiny("gpt2")
             with Ledger.open(disk / "ledger", reader, create=False) as again:
                 assert again.entries() == ledger.entries() and equal(bits(reader), bits(view))
-        assert refused > 10 and made > 3
+        assert refused >= 5 and made >= 5
         left = [path.name for path in (disk / "ledger" / "deltas").iterdir() if path.suffix == ".tmp"]
         assert left == []
     counted("changes on a full disk made or refused", refused + made)
