@@ -14,7 +14,7 @@ from pathlib import Path
 
 from errata.errors import LedgerError
 from errata.ledger import schema
-from errata.ledger.disk import make_directories, speaking, sync_directory
+from errata.ledger.disk import BUSY, make_directories, speaking, sync_directory
 from errata.ledger.records import Meta
 
 NAME = "ledger.sqlite"
@@ -41,7 +41,7 @@ def open_database(path: Path, meta: Meta | None) -> sqlite3.Connection:
                 sync_directory(path)
             schema.check(connection, path)
             schema.migrate(connection, path)
-            connection.execute("PRAGMA journal_mode = DELETE")  # earlier versions kept a write-ahead log
+            _leave_log(connection)
     except BaseException:
         if connection is not None:
             connection.close()
@@ -80,6 +80,18 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _leave_log(connection: sqlite3.Connection) -> None:
+    """Give up the write-ahead log that earlier versions kept; while others have the database open it serves on."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in BUSY:
+            raise
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
 
 
 def _require(meta: Meta | None, path: Path) -> Meta:

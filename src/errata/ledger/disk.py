@@ -10,7 +10,7 @@ from pathlib import Path
 
 from errata.errors import CorruptionError, LedgerError
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _WAYS_OUT = {
     sqlite3.SQLITE_FULL: "make room on the disk",
@@ -26,7 +26,7 @@ def speaking(path: Path) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _BUSY:
+        if code in BUSY:
             raise LedgerError(
                 f"The ledger at {path} is being written by another process: try again when it is done."
             ) from error

@@ -108,10 +108,10 @@ class Store:
 
         Raises LedgerError when another process keeps the lock for longer than `BUSY_SECONDS`.
         """
-        self._run("BEGIN IMMEDIATE")
         self._written.clear()
         self._committed = False
         try:
+            self._run("BEGIN IMMEDIATE")
             yield
         finally:
             if not self._committed:
