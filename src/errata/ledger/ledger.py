@@ -56,8 +56,8 @@ class Ledger:
         """Open the ledger in a directory (made if missing, unless `create` is false) and give the view its weights.
 
         Raises LedgerError for a ledger of another model or dtype or of a newer schema, and CorruptionError, naming the
-        edit, for a damaged file of an applied edit: every one is read. Then neither the directory nor the view has
-        changed.
+        edit, for a damaged file of an applied edit: every one is read. Then neither the view nor what the directory
+        holds has changed; an older schema may have become today's.
         """
         path = Path(path)
         meta = Meta(view.name, view.model_fingerprint(), dtype_of(view), now())

@@ -31,7 +31,7 @@ def sweep(directory: Path, name: str | None = None) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        except FileNotFoundError:  # its process has just renamed it
+        except OSError:  # its process has just renamed it, or it is another user's
             continue
 
 
