@@ -28,6 +28,8 @@ needs_fork = pytest.mark.skipif(
     not hasattr(os, "fork"), reason="kills forked processes, which this system does not have"
 )
 
+KILLS = "kills survived"
+
 _OF_THE_SYSTEM = frozenset(
     {"open", "fsync", "replace", "rename", "mkdir", "rmdir", "unlink", "remove", "chmod", "write"}
 )
@@ -45,6 +47,13 @@ class End:
     killed: bool
     seconds: float
     steps: int
+
+
+def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
+    """The same test with some kills, and with many where there is time."""
+    return pytest.mark.parametrize(
+        "kills", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.faults)]
+    )
 
 
 def touches_disk(function: Any) -> bool:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +19,11 @@ from errata.ledger.store import Store
 from errata.model.view import ModelView
 from tests.faults.conftest import Counted
 from tests.faults.killing import touches_disk
-from tests.faults.places import read_only, small_disk  # noqa: F401
+from tests.faults.places import read_only, small_disk
 from tests.ledger.conftest import bits, contents, equal, random_edit
 from tests.tiny import tiny
 
 ROOMS = (0, 4096, 8192, 12288)  # bytes; an export needs more
-
-SmallDisk = Callable[[int], Path]
-ReadOnly = Callable[[Path], Path]
-
-
-@pytest.fixture(scope="module")
-def view() -> ModelView:
-    return tiny("gpt2")
-
-
-@pytest.fixture(autouse=True)
-def unedited(view: ModelView) -> Iterator[None]:
-    yield
-    view.restore()
 
 
 def leave(disk: Path, room: int) -> None:
@@ -48,11 +34,10 @@ def leave(disk: Path, room: int) -> None:
         (disk / "ballast").write_bytes(bytes(free - room))
 
 
-def test_a_full_disk(view: ModelView, small_disk: SmallDisk, counted: Counted) -> None:  # noqa: F811
+def test_a_full_disk(view: ModelView, tmp_path: Path, counted: Counted) -> None:
     """Whatever room there is, a change is made or refused, with the reason; what was there stays and can be read."""
-    disk = small_disk(2**21)
     refused = made = 0
-    with Ledger.open(disk / "ledger", view) as ledger:
+    with small_disk(tmp_path / "disk", 2**21) as disk, Ledger.open(disk / "ledger", view) as ledger:
         for seed in range(3):
             ledger.apply(random_edit(view, seed))
         for number, room in enumerate([*range(0, 80_000, 4096), 2**20]):
@@ -85,14 +70,12 @@ def test_a_full_disk(view: ModelView, small_disk: SmallDisk, counted: Counted) -
 @pytest.mark.parametrize("write", [peft_adapter.write, merged.write])
 def test_an_export_to_a_full_disk(
     view: ModelView,
-    small_disk: SmallDisk,  # noqa: F811
     tmp_path: Path,
     counted: Counted,
     write: Callable[..., Any],
 ) -> None:
     """It says that there is no room, and leaves nothing; the export that was to give way is still there."""
-    disk = small_disk(2**21)
-    with Ledger.open(tmp_path / "ledger", view) as ledger:
+    with small_disk(tmp_path / "disk", 2**21) as disk, Ledger.open(tmp_path / "ledger", view) as ledger:
         ledger.apply(random_edit(view, 0))
         peft_adapter.write(view, ledger, disk / "out", cases=())
         there = contents(disk / "out")
@@ -195,7 +178,7 @@ def test_a_call_of_the_system_that_fails(
     counted("calls of the system that failed", 1)
 
 
-def test_nothing_can_be_written(view: ModelView, tmp_path: Path, read_only: ReadOnly, counted: Counted) -> None:  # noqa: F811
+def test_nothing_can_be_written(view: ModelView, tmp_path: Path, counted: Counted) -> None:
     """A ledger on a medium that is read-only is read, and says why it cannot be changed."""
     with Ledger.open(tmp_path / "ledger", view) as ledger:
         for seed in range(3):
@@ -203,9 +186,8 @@ def test_nothing_can_be_written(view: ModelView, tmp_path: Path, read_only: Read
         ledger.undo(2)
         expected, state = ledger.entries(), bits(view)
     view.restore()
-    place = read_only(tmp_path / "ledger")
     refused = 0
-    with Ledger.open(place, view) as ledger:
+    with read_only(tmp_path / "ledger") as place, Ledger.open(place, view) as ledger:
         assert ledger.entries() == expected and equal(bits(view), state) and ledger.verify().ok
         changes: list[Callable[[], object]] = [
             lambda: ledger.apply(random_edit(view, 9)),
@@ -219,8 +201,8 @@ def test_nothing_can_be_written(view: ModelView, tmp_path: Path, read_only: Read
             assert equal(bits(view), state) and ledger.entries() == expected and ledger.verify().ok
             refused += 1
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LedgerError):
-        Ledger.open(read_only(tmp_path / "empty") / "ledger", view)
+    with read_only(tmp_path / "empty") as place, pytest.raises(LedgerError):
+        Ledger.open(place / "ledger", view)
     counted("changes where nothing may be written refused", refused + 1)
 
 

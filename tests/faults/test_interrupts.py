@@ -1,7 +1,7 @@
 """Ctrl-C at any line of a change: the ledger goes on, with the change or without it, and the weights are its log's."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -12,21 +12,9 @@ from errata.ledger import Ledger
 from errata.model.view import ModelView
 from tests.faults.conftest import Counted
 from tests.ledger.conftest import random_edit
-from tests.tiny import tiny
 
 SOURCE = Path(errata.__file__).parent
 TRACED = tuple(map(str, (SOURCE / "ledger", SOURCE / "model" / "view.py")))
-
-
-@pytest.fixture(scope="module")
-def view() -> ModelView:
-    return tiny("gpt2")
-
-
-@pytest.fixture(autouse=True)
-def unedited(view: ModelView) -> Iterator[None]:
-    yield
-    view.restore()
 
 
 def interrupted(change: Callable[[], object], at: int) -> int:

@@ -19,34 +19,12 @@ from errata.ledger import Ledger
 from errata.model.view import ModelView, fold
 from errata.sequences import Kept, before, run
 from tests.faults.conftest import Counted
-from tests.faults.killing import Killer, Say, needs_fork
+from tests.faults.killing import KILLS, Killer, Say, few_or_many, needs_fork
 from tests.faults.killing import run as rehearse
 from tests.ledger.conftest import bits, equal, random_edit
 from tests.sequences.planted import Planted, battery
-from tests.tiny import tiny
 
 pytestmark = needs_fork
-
-KILLS = "kills survived"
-
-
-def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
-    """The same test with some kills, and with many where there is time."""
-    return pytest.mark.parametrize(
-        "kills", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.faults)]
-    )
-
-
-@pytest.fixture(scope="module")
-def view() -> ModelView:
-    return tiny("gpt2")
-
-
-@pytest.fixture(autouse=True)
-def unedited(view: ModelView) -> Iterator[None]:
-    yield
-    view.restore()
-
 
 # What is done to a ledger, and what its log must then say. A change is ("apply", seed, subject) or (verb, number).
 Change = tuple[Any, ...]

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,7 @@ from errata.ledger import Ledger, verify
 from errata.ledger.store import Store
 from errata.model.view import ModelView
 from tests.faults.conftest import Counted
-from tests.faults.killing import Say, Work, needs_fork, run, together
-from tests.faults.test_kills import few_or_many
+from tests.faults.killing import KILLS, Say, Work, few_or_many, needs_fork, run, together
 from tests.ledger.conftest import bits, equal, random_edit
 from tests.tiny import tiny
 
@@ -22,17 +21,6 @@ pytestmark = needs_fork
 
 BUSY = "being written by another process"
 MEANWHILE = "another process changed the ledger"
-
-
-@pytest.fixture(scope="module")
-def view() -> ModelView:
-    return tiny("gpt2")
-
-
-@pytest.fixture(autouse=True)
-def unedited(view: ModelView) -> Iterator[None]:
-    yield
-    view.restore()
 
 
 def patiently(change: Callable[[], object], say: Say) -> None:
@@ -122,7 +110,7 @@ def test_a_process_that_is_killed_lets_the_others_go_on(
             report = ledger.verify()
             assert report.ok, report.problems
             assert len(ledger.entries()) >= mine
-    counted("kills survived", survived)
+    counted(KILLS, survived)
     counted("kills survived by other processes", survived)
 
 
@@ -176,14 +164,9 @@ def test_who_has_a_ledger_open_that_is_taken_back_is_told_so(view: ModelView, tm
     left.close()
 
 
-@pytest.mark.parametrize("begun", [b"", None])
-def test_a_database_that_was_only_begun_is_no_ledger(view: ModelView, tmp_path: Path, begun: bytes | None) -> None:
+def test_a_database_that_was_only_begun_is_no_ledger(view: ModelView, tmp_path: Path) -> None:
     """As a process leaves it that is killed while it makes a ledger: the next one makes it anew."""
-    if begun is None:
-        end = run(lambda _: Ledger.open(tmp_path, view).close())
-        assert not end.killed and has_ledger(tmp_path)
-        return
-    (tmp_path / "ledger.sqlite").write_bytes(begun)
+    (tmp_path / "ledger.sqlite").write_bytes(b"")
     assert not has_ledger(tmp_path)
     with Ledger.open(tmp_path, view) as ledger:
         ledger.apply(random_edit(view, 0))

@@ -2,7 +2,6 @@
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,22 +13,9 @@ from errata.ledger.records import errata_version
 from errata.ledger.schema import SCHEMA, STEPS, TABLES
 from errata.model.view import ModelView
 from tests.faults.conftest import Counted
-from tests.faults.killing import Killer, Work, needs_fork, together
+from tests.faults.killing import KILLS, Killer, Work, few_or_many, needs_fork, together
 from tests.faults.killing import run as rehearse
-from tests.faults.test_kills import few_or_many
 from tests.ledger.conftest import bits, contents, equal, random_edit
-from tests.tiny import tiny
-
-
-@pytest.fixture(scope="module")
-def view() -> ModelView:
-    return tiny("gpt2")
-
-
-@pytest.fixture(autouse=True)
-def unedited(view: ModelView) -> Iterator[None]:
-    yield
-    view.restore()
 
 
 def older(view: ModelView, path: Path) -> Path:
@@ -216,5 +202,5 @@ def test_a_killed_migration(view: ModelView, tmp_path: Path, counted: Counted, k
             assert report.ok, report.problems
         assert version(place / "ledger.sqlite") == SCHEMA and rows(copy) == before
         view.restore()
-    counted("kills survived", survived)
+    counted(KILLS, survived)
     counted("kills survived by migrations", survived)
