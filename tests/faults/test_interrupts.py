@@ -43,7 +43,7 @@ def interrupted(change: Callable[[], object], at: int) -> int:
     return lines
 
 
-@pytest.mark.parametrize("every", [pytest.param(37, id="few"), pytest.param(2, id="many", marks=pytest.mark.faults)])
+@pytest.mark.parametrize("every", [pytest.param(37, id="few"), pytest.param(5, id="many", marks=pytest.mark.faults)])
 @pytest.mark.parametrize("verb", ["apply", "supersede", "undo", "redo"])
 def test_at_any_line(view: ModelView, tmp_path: Path, counted: Counted, verb: str, every: int) -> None:
     with Ledger.open(tmp_path, view) as ledger:
