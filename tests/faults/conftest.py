@@ -10,12 +10,14 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from errata.methods import versions
+from errata.model.view import ModelView
+from tests.tiny import tiny
 
 COUNT = "count: "
 FILE = "ERRATA_RELIABILITY"
@@ -24,6 +26,18 @@ Counted = Callable[[str, int], None]
 counts: Counter[str] = Counter()
 outcomes: Counter[str] = Counter()
 seconds: list[float] = []
+
+
+@pytest.fixture(scope="session")
+def _model() -> ModelView:
+    return tiny("gpt2")
+
+
+@pytest.fixture
+def view(_model: ModelView) -> Iterator[ModelView]:
+    """A tiny model that the tests share: unedited at the beginning of each."""
+    yield _model
+    _model.restore()
 
 
 @pytest.fixture

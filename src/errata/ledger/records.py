@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: `kind` is apply, undo, redo or supersede; `by` is the edit that superseded `edit`."""
+    """One thing that happened: `kind` is apply, undo, redo or supersede; `by` is the edit that superseded `edit`.
+
+    `errata` is the version of Errata that wrote it, None before that was recorded.
+    """
 
     id: int
     at: str
     kind: str
     edit: int
     by: int | None = None
+    errata: str | None = None
+
+
+def errata_version() -> str | None:
+    """The version of Errata that runs; None where it is not installed as a package."""
+    try:
+        return version("errata-lm")
+    except PackageNotFoundError:
+        return None
 
 
 def now() -> str:
