@@ -18,6 +18,7 @@ from tqdm import tqdm
 from errata.detectors.weights import Weights
 from errata.errors import UNREADABLE, InputError, TrainingError
 from errata.ledger.disk import write_durably
+from errata.strict import json_of
 
 # Steps between checkpoints.
 EVERY = 2000
@@ -96,7 +97,7 @@ def _resumed(path: Path, job: str, parameters: list[Tensor], adam: torch.optim.A
             header = file.metadata() or {}
             if header.get("job") != job:
                 return fresh
-            step, sums = int(header["step"]), json.loads(header["losses"])
+            step, sums = int(header["step"]), json_of(header["losses"])
             for name, parameter in zip(NAMES, parameters, strict=True):
                 state: dict[str, Any] = {
                     "step": torch.tensor(float(step)),
@@ -106,6 +107,6 @@ def _resumed(path: Path, job: str, parameters: list[Tensor], adam: torch.optim.A
                 with torch.no_grad():
                     parameter.copy_(file.get_tensor(name))
                 adam.state[parameter] = state
-    except (*UNREADABLE, SafetensorError, RuntimeError) as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise InputError(f"The checkpoint {path} cannot be read ({error}): delete it to begin anew.") from error
     return step, sums

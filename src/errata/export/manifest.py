@@ -13,7 +13,9 @@ from errata.export.base import Base
 from errata.export.whole import MANIFEST
 from errata.facts import Fact
 from errata.ledger import Entry
+from errata.ledger.disk import plain_name
 from errata.model.identity import file_sha256
+from errata.strict import json_in
 
 FORMAT = "errata-export-1"
 CARD = "README.md"
@@ -103,7 +105,7 @@ class Manifest:
         """Read a folder's errata.json; raises InputError for one that is not there or does not read as one."""
         path = folder / MANIFEST
         try:
-            row = json.loads(path.read_text(encoding="utf-8"))
+            row = json_in(path)
             if row["format"] != FORMAT:
                 raise ValueError(f"its format is {row['format']!r}, not {FORMAT!r}")
             if row["kind"] not in ("peft", "merged"):
@@ -118,7 +120,7 @@ class Manifest:
                 answers=tuple(Answer(**answer) for answer in row["answers"]),
                 scores=dict(row["scores"]),
                 versions=dict(row["versions"]),
-                files={_plain(name): str(digest) for name, digest in row["files"].items()},
+                files={plain_name(name): str(digest) for name, digest in row["files"].items()},
             )
         except (*UNREADABLE, InputError) as error:
             raise InputError(f"{path} is no manifest of an export ({error}): export the ledger again.") from error
@@ -154,10 +156,3 @@ def _correction(row: dict[str, Any]) -> Correction:
     facts = tuple(Fact(**fact) for fact in row["facts"])
     given: dict[str, Any] = {**row, "layers": tuple(row["layers"]), "ranks": tuple(row["ranks"]), "facts": facts}
     return Correction(**given)
-
-
-def _plain(name: str) -> str:
-    """A file's name; raises ValueError for one that leads out of the folder."""
-    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise ValueError(f"the file name {name!r} leads out of the folder")
-    return name

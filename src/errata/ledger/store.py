@@ -21,11 +21,12 @@ from errata.deltas import Edit
 from errata.errors import CorruptionError, InputError, LedgerError
 from errata.ledger import schema
 from errata.ledger.blocks import Ids
-from errata.ledger.disk import make_directories, speaking, sync_directory, write_durably
+from errata.ledger.disk import make_directories, own_file, refuse_links, speaking, sync_directory, write_durably
 from errata.ledger.index import Index
-from errata.ledger.records import Entry, Event, Meta, entry_of, now
+from errata.ledger.records import CHECKUPS, Entry, Event, Meta, entry_of, event_of, meta_of, now
 
 BUSY_SECONDS = 5.0
+OWN = ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite-journal", "deltas", "sums", CHECKUPS)
 _SHARE = 100  # files that a thread checks before it takes others
 _ENTRY = "SELECT id, method, facts, applied, at, norm, layers, ranks, file, sha256 FROM entries"
 
@@ -52,6 +53,7 @@ class Store:
         """
         database = path / "ledger.sqlite"
         with speaking(path):
+            refuse_links(path, OWN)
             if not database.exists():
                 _require(meta, path)
                 make_directories(path)
@@ -66,6 +68,7 @@ class Store:
                     isolation_level=None,
                     check_same_thread=False,
                 )
+                connection.execute("PRAGMA trusted_schema = OFF")
                 connection.execute("PRAGMA synchronous = FULL")
                 if schema.is_empty(connection):
                     schema.create(connection, asdict(_require(meta, path)))
@@ -83,7 +86,7 @@ class Store:
 
     def meta(self) -> Meta:
         """Which model the ledger belongs to."""
-        return Meta(*self._rows("SELECT model, fingerprint, dtype, created FROM meta")[0])
+        return meta_of(self._rows("SELECT model, fingerprint, dtype, created FROM meta"), self.path)
 
     def index(self) -> Index:
         """What the database says now; it is read again when another connection has written to it, or after a failure.
@@ -119,7 +122,8 @@ class Store:
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
-        return tuple(Event(*row) for row in self._rows("SELECT id, at, kind, edit, by FROM events ORDER BY id"))
+        rows = self._rows("SELECT id, at, kind, edit, by FROM events ORDER BY id")
+        return tuple(event_of(row, self.path) for row in rows)
 
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong with the database; empty when sound."""
@@ -211,7 +215,7 @@ class Store:
         """An edit's file, which is the one recorded."""
         path = self.path / "deltas" / entry.file
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = hashlib.sha256(own_file(path).read_bytes()).hexdigest()
         except OSError as error:
             raise _unreadable(entry, path, error) from error
         if found != entry.sha256:

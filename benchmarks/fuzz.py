@@ -1,0 +1,171 @@
+"""Coverage-guided fuzzing of every pure-Python loader (tests/faults/fuzz), with atheris.
+
+    python benchmarks/fuzz.py --minutes 60
+
+Each target runs in a process of its own for an equal share of the time, in rounds, from the sound files of
+tests/faults/fuzz/seeds.py and from what earlier runs kept. An exception that is no ErrataError is a crash; the input is
+kept. The result goes to benchmarks/results/fuzz.json, the inputs that together reach every edge, the smallest first, to
+tests/faults/corpus, where a fast test replays them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULT = ROOT / "benchmarks/results/fuzz.json"
+CORPUS = ROOT / "tests/faults/corpus"
+LARGEST = 1 << 20  # bytes of the kept corpus
+LONGEST = 4096  # bytes of an input
+ROUNDS = 4
+
+
+@dataclass
+class Course:
+    """What came of one target."""
+
+    seconds: float = 0.0
+    executions: int = 0
+    edges: int = 0
+    crashes: list[str] = field(default_factory=list)
+
+
+def fuzz_one(name: str, arguments: list[str]) -> None:
+    """Hand this process to libFuzzer; it does not come back."""
+    import atheris
+
+    with atheris.instrument_imports(include=["errata", "tomllib"]):
+        from tests.faults.fuzz.targets import TARGETS, refused_clearly
+    target = TARGETS[name]
+    atheris.Setup([sys.argv[0], *arguments], lambda data: refused_clearly(target, data) and None)
+    atheris.Fuzz()
+
+
+def run(name: str, work: Path, seconds: float, course: Course) -> None:
+    """One round of one target."""
+    found, artifacts = work / name, work / f"{name}.crashes"
+    artifacts.mkdir(exist_ok=True)
+    options = [f"-max_total_time={max(1, int(seconds))}", f"-max_len={LONGEST}", "-timeout=60", "-rss_limit_mb=4096"]
+    options += [f"-artifact_prefix={artifacts}/", f"-dict={work / name}.dict", "-print_final_stats=1", str(found)]
+    began = time.monotonic()
+    said = child(name, options)
+    course.seconds += time.monotonic() - began
+    course.executions += number(r"stat::number_of_executed_units: (\d+)", said) or number(r"#(\d+)\s", said)
+    course.edges = max(course.edges, number(r"cov: (\d+)", said))
+    for path in artifacts.iterdir():
+        last = [line for line in said.splitlines() if re.match(r"\w*(Error|Exception|Interrupt)\b", line)]
+        course.crashes.append(f"{path.name}: {last[-1] if last else 'no message'}")
+        path.replace(work / f"{name}-{path.name}")
+
+
+def child(name: str, options: list[str]) -> str:
+    """What libFuzzer says in a process of its own."""
+    command = [sys.executable, __file__, "--target", name, "--", *options]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+
+
+def number(pattern: str, text: str) -> int:
+    """The last number that a pattern finds; 0 for none."""
+    found = re.findall(pattern, text)
+    return int(found[-1]) if found else 0
+
+
+def prepare(work: Path, names: list[str], seeds: dict[str, list[bytes]]) -> None:
+    """A folder of inputs and a dictionary of words for every target."""
+    for name in names:
+        folder = work / name
+        folder.mkdir(parents=True)
+        for data in seeds[name]:
+            (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+        for path in (CORPUS / name).glob("*"):
+            shutil.copy(path, folder)
+        words = set(re.findall(rb'"[\w ]{1,40}"|[\w.-]{2,40}', b"\n".join(seeds[name])))
+        words |= {b"null", b"true", b"NaN", b"1e999", b"\\ud800", b"../", b"[[[[[[[[", b"-1", b"9223372036854775807"}
+        lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in sorted(words))
+        (work / f"{name}.dict").write_text("".join(f'"{line}"\n' for line in lines))
+
+
+def keep(work: Path, names: list[str]) -> int:
+    """The smallest set of inputs that reaches every edge found, cut to LARGEST bytes in all; their number."""
+    share, count = LARGEST // len(names), 0
+    for name in names:
+        small = work / f"{name}.small"
+        small.mkdir(exist_ok=True)
+        child(name, ["-merge=1", f"-max_len={LONGEST}", str(small), str(work / name)])
+        shutil.rmtree(CORPUS / name, ignore_errors=True)
+        (CORPUS / name).mkdir(parents=True)
+        left = share
+        for path in sorted(small.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
+            left -= path.stat().st_size
+            if left < 0:
+                break
+            data = path.read_bytes()
+            (CORPUS / name / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+            count += 1
+    return count
+
+
+def main() -> None:
+    """Fuzz all targets for so many minutes in all, and write what came of it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--only", nargs="*", help="targets, by default all")
+    parser.add_argument("--target", help=argparse.SUPPRESS)
+    parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.target:
+        fuzz_one(given.target, given.rest)
+        return
+    from tests.faults.fuzz.seeds import seeds
+    from tests.faults.fuzz.targets import TARGETS
+
+    names = given.only or list(TARGETS)
+    courses = {name: Course() for name in names}
+    work = Path(tempfile.mkdtemp(prefix="errata-fuzz-"))
+    prepare(work, names, seeds())
+    began, seconds = time.monotonic(), 60 * given.minutes
+    share = seconds / ROUNDS / len(names)
+    for _ in range(ROUNDS):
+        for name in names:
+            left = began + seconds - time.monotonic()
+            if left > 1:
+                run(name, work, min(share, left), courses[name])
+                print(f"{time.monotonic() - began:7.0f} s  {name}  {courses[name]}", flush=True)
+    took = time.monotonic() - began
+    kept = keep(work, names)
+    result = {
+        "command": shlex.join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in ("atheris", "errata-lm", "safetensors", "torch")}
+        | {"python": sys.version.split()[0]},
+        "seconds": round(took, 1),
+        "cores": 1,
+        "executions": sum(course.executions for course in courses.values()),
+        "crashes": sum(len(course.crashes) for course in courses.values()),
+        "corpus": {"inputs": kept, "bytes": sum(p.stat().st_size for p in CORPUS.rglob("*") if p.is_file())},
+        "targets": {name: {**vars(course), "seconds": round(course.seconds, 1)} for name, course in courses.items()},
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    crashed = sorted(path.name for path in work.glob("*-*") if path.is_file() and "crash" in path.name)
+    if crashed:
+        print(f"Inputs that crashed: {work}: {', '.join(crashed)}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.path.insert(0, str(ROOT))
+    main()
