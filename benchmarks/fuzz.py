@@ -2,9 +2,10 @@
 
     python benchmarks/fuzz.py --minutes 60
 
-Each target runs in a process of its own for an equal share of the time, in rounds, from the sound files of
-tests/faults/fuzz/seeds.py and from what earlier runs kept. An exception that is no ErrataError is a crash; the input is
-kept. The result goes to benchmarks/results/fuzz.json, the inputs that together reach every edge, the smallest first, to
+Each target runs in a process of its own for an equal share of the time, from the sound files of
+tests/faults/fuzz/seeds.py and from what earlier runs kept. Half of the mutations are libFuzzer's, of bytes, half change
+JSON as JSON (tests/faults/fuzz/mutation.py). An exception that is no ErrataError is a crash; it ends the target's
+share, and the input is kept. The result goes to benchmarks/results/fuzz.json, the inputs that together reach every edge, the smallest first, to
 tests/faults/corpus, where a fast test replays them.
 """
 
@@ -16,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -31,7 +33,7 @@ RESULT = ROOT / "benchmarks/results/fuzz.json"
 CORPUS = ROOT / "tests/faults/corpus"
 LARGEST = 1 << 20  # bytes of the kept corpus
 LONGEST = 4096  # bytes of an input
-ROUNDS = 4
+STARTING = 10.0  # seconds that a process takes to begin
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Course:
     """What came of one target."""
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     executions: int = 0
     edges: int = 0
     crashes: list[str] = field(default_factory=list)
@@ -50,32 +53,50 @@ def fuzz_one(name: str, arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["errata", "tomllib"]):
         from tests.faults.fuzz.targets import TARGETS, refused_clearly
+    from tests.faults.fuzz.mutation import mutated
+
     target = TARGETS[name]
-    atheris.Setup([sys.argv[0], *arguments], lambda data: refused_clearly(target, data) and None)
+
+    def mutate(data: bytes, size: int, seed: int) -> bytes:
+        changed = mutated(data, seed) if seed % 2 else None
+        return atheris.Mutate(data, size) if changed is None else changed[:size]
+
+    atheris.Setup([sys.argv[0], *arguments], lambda data: refused_clearly(target, data) and None, custom_mutator=mutate)
     atheris.Fuzz()
 
 
-def run(name: str, work: Path, seconds: float, course: Course) -> None:
-    """One round of one target."""
+def run(name: str, work: Path, seconds: float) -> Course:
+    """One target, for so long."""
+    course = Course()
     found, artifacts = work / name, work / f"{name}.crashes"
     artifacts.mkdir(exist_ok=True)
     options = [f"-max_total_time={max(1, int(seconds))}", f"-max_len={LONGEST}", "-timeout=60", "-rss_limit_mb=4096"]
     options += [f"-artifact_prefix={artifacts}/", f"-dict={work / name}.dict", "-print_final_stats=1", str(found)]
-    began = time.monotonic()
+    began, used = time.monotonic(), cpu_seconds()
     said = child(name, options)
-    course.seconds += time.monotonic() - began
-    course.executions += number(r"stat::number_of_executed_units: (\d+)", said) or number(r"#(\d+)\s", said)
-    course.edges = max(course.edges, number(r"cov: (\d+)", said))
+    course.seconds, course.cpu_seconds = round(time.monotonic() - began, 1), round(cpu_seconds() - used, 1)
+    course.executions = number(r"stat::number_of_executed_units: (\d+)", said) or number(r"#(\d+)\s", said)
+    course.edges = number(r"cov: (\d+)", said)
     for path in artifacts.iterdir():
         last = [line for line in said.splitlines() if re.match(r"\w*(Error|Exception|Interrupt)\b", line)]
         course.crashes.append(f"{path.name}: {last[-1] if last else 'no message'}")
         path.replace(work / f"{name}-{path.name}")
+    return course
 
 
 def child(name: str, options: list[str]) -> str:
     """What libFuzzer says in a process of its own."""
     command = [sys.executable, __file__, "--target", name, "--", *options]
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    return done.stdout
+
+
+def cpu_seconds() -> float:
+    """Processor time of all children so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def number(pattern: str, text: str) -> int:
@@ -134,35 +155,37 @@ def main() -> None:
     from tests.faults.fuzz.targets import TARGETS
 
     names = given.only or list(TARGETS)
-    courses = {name: Course() for name in names}
     work = Path(tempfile.mkdtemp(prefix="errata-fuzz-"))
     prepare(work, names, seeds())
+    courses: dict[str, Course] = {}
     began, seconds = time.monotonic(), 60 * given.minutes
-    share = seconds / ROUNDS / len(names)
-    for _ in range(ROUNDS):
-        for name in names:
-            left = began + seconds - time.monotonic()
-            if left > 1:
-                run(name, work, min(share, left), courses[name])
-                print(f"{time.monotonic() - began:7.0f} s  {name}  {courses[name]}", flush=True)
+    for place, name in enumerate(names):
+        left = began + seconds - time.monotonic()
+        courses[name] = run(name, work, left / (len(names) - place) - STARTING)
+        print(f"{time.monotonic() - began:7.0f} s  {name}  {courses[name]}", flush=True)
+        write(courses, time.monotonic() - began, None)
     took = time.monotonic() - began
-    kept = keep(work, names)
+    write(courses, took, keep(work, names))
+    crashed = sorted(path.name for path in work.glob("*-*") if path.is_file())
+    if crashed:
+        print(f"Inputs that crashed: {work}: {', '.join(crashed)}")
+
+
+def write(courses: dict[str, Course], took: float, kept: int | None) -> None:
+    """The result so far; `kept` inputs are in the corpus, once it is made."""
     result = {
         "command": shlex.join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("atheris", "errata-lm", "safetensors", "torch")}
         | {"python": sys.version.split()[0]},
         "seconds": round(took, 1),
-        "cores": 1,
+        "cpu_seconds": round(sum(course.cpu_seconds for course in courses.values()), 1),
         "executions": sum(course.executions for course in courses.values()),
         "crashes": sum(len(course.crashes) for course in courses.values()),
         "corpus": {"inputs": kept, "bytes": sum(p.stat().st_size for p in CORPUS.rglob("*") if p.is_file())},
-        "targets": {name: {**vars(course), "seconds": round(course.seconds, 1)} for name, course in courses.items()},
+        "targets": {name: vars(course) for name, course in courses.items()},
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    crashed = sorted(path.name for path in work.glob("*-*") if path.is_file() and "crash" in path.name)
-    if crashed:
-        print(f"Inputs that crashed: {work}: {', '.join(crashed)}")
 
 
 if __name__ == "__main__":

@@ -75,4 +75,3 @@ def shown(value: Any) -> str:
     """A value as an error shows it: its beginning."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"
-

@@ -174,11 +174,15 @@ def seeds() -> dict[str, list[bytes]]:
             b'{"relation": "P103", "pattern": "[X] speaks [Y] ."}\n',
             b'{"relation": "P103", "template": "[X] speaks [Y]", "source": "pararel"}\n',
         ],
-        "tasks": [b'{"prompt": "Paris is in", "choices": ["France", "Italy"], "answer": 0}\n{"question": "x", "answer": "y"}'],
+        "tasks": [
+            b'{"prompt": "Paris is in", "choices": ["France", "Italy"], "answer": 0}\n{"question": "x", "answer": "y"}'
+        ],
         "prompts": [b'{"prompt": "The capital of {} is", "subject": "France", "answer": "Paris", "id": 3}\n'],
         "result_lines": [to_lines(many({"efficacy": [1.0, 0.0], "locality": [0.5, 0.25]})).encode()],
         "leaderboard": [BOARD.encode()],
-        "neuron_set": [json.dumps({"format": NEURONS, "n_layers": 2, "d_ff": 4, "gap": 0.1, "neurons": [[0, 3]]}).encode()],
+        "neuron_set": [
+            json.dumps({"format": NEURONS, "n_layers": 2, "d_ff": 4, "gap": 0.1, "neurons": [[0, 3]]}).encode()
+        ],
         "adapter_config": [json.dumps(CONFIG).encode()],
         "manifest": [json.dumps(_manifest().to_dict()).encode()],
         "job": [_job().to_json().encode()],
