@@ -64,7 +64,7 @@ class Sums:
 
     @classmethod
     def restored(cls, d_ff: int, tensors: dict[str, Tensor], header: dict[str, Any]) -> Sums:
-        """The sums that `tensors` and `header` were taken from; raises ValueError or another of UNREADABLE for others'."""
+        """The sums that `tensors` and `header` were taken from; raises one of UNREADABLE for others'."""
         found = cls(0)
         found.halves = [whole(tensors[name], d_ff, d_ff) for name in ("one", "other")]
         found.held_out = whole(tensors["held_out"], len(tensors["held_out"]), d_ff)

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errata.deltas import Edit
-from errata.errors import CorruptionError, LedgerError
+from errata.errors import CorruptionError, LedgerError, RefusedEditError
 from errata.history import History
 from errata.ledger import compare, verify
 from errata.ledger.blocks import Ids
@@ -115,8 +115,8 @@ class Ledger:
     def apply(self, edit: Edit, supersede: bool = False) -> int:
         """Record an edit, write it to the model and return its id; `supersede` undoes the edits it conflicts with.
 
-        Raises ConflictError when an applied edit is about the same subject and relation, LedgerError for an edit made
-        for other weights, one that changes no weight, or one that makes a weight infinite. Then nothing has changed.
+        Raises ConflictError when an applied edit is about the same subject and relation, RefusedEditError for one that
+        changes no weight or makes one infinite, LedgerError for one made for other weights. Then nothing has changed.
         """
         refuse_other_weights(edit, self._view, self._fold.base_fingerprint)
         with self._store.transaction():
@@ -249,7 +249,8 @@ class Ledger:
     def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
         """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
 
-        Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
+        Raises LedgerError for an unknown id, RefusedEditError where a weight would be infinite, CorruptionError for a
+        damaged file.
         """
         return dict(self._fold.plan(self._wanted(numbers)).weights)
 
@@ -275,7 +276,7 @@ class Ledger:
 
     @torch.no_grad()
     def _refuse_idle(self, number: int, plan: Plan) -> None:
-        """Raise LedgerError where the edit of this id, the newest, leaves every weight as it would be without it."""
+        """Raise RefusedEditError where the edit of this id, the newest, leaves every weight as it would be without."""
         for layer, ids in plan.wanted.items():
             if number not in ids[-1:]:
                 continue
@@ -283,7 +284,7 @@ class Ledger:
             before = without.weights.get(layer, self._view.base_weight(layer).cpu())
             if not same_bits(before, plan.weights[layer]):
                 return
-        raise LedgerError(
+        raise RefusedEditError(
             f"The edit changes no weight: all of it is lost to rounding in {dtype_of(self._view)}; use a stronger "
             "edit or a wider dtype."
         )
