@@ -47,6 +47,6 @@ def require_finite(model: nn.Module, name: str) -> None:
         readable = stored.is_floating_point() and stored.itemsize >= 2 and not stored.is_meta
         if readable and not bool(torch.isfinite(stored).all()):
             raise UnsupportedModelError(
-                f"{name} has NaN or infinite entries in {parameter}: expected numbers; load a sound checkpoint, another "
-                "dtype, or undo what was written."
+                f"{name} has NaN or infinite entries in {parameter}: load a sound checkpoint, another dtype, or undo "
+                "what was written."
             )

@@ -31,9 +31,10 @@ def generate(
     """Continue every prompt greedily, in batches, to the model's own end or `max_new_tokens`.
 
     A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
-    penalties, lengths) play no part, except its end tokens; it stops where its context is full. With `until="phrase"` a row stops as soon as its first
-    phrase has ended beyond doubt (see `decided`), with `until="line"` behind its first line that says anything. Raises
-    InputError for an empty prompt and for fewer tokens than none.
+    penalties, lengths) play no part, except its end tokens; it stops where its context is full. With `until="phrase"` a
+    row stops as soon as its first phrase has ended beyond doubt (see `decided`), with `until="line"` behind its first
+    line that says anything. Raises InputError for an empty prompt, one longer than the model reads, and for fewer
+    tokens than none.
     """
     rows = [_prompt_ids(view, prompt) for prompt in prompts]
     written = new_tokens(view, rows, max_new_tokens, STOPS[until], batch_size)

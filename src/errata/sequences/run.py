@@ -2,8 +2,9 @@
 
 A step computes one edit for `batch` cases from the weights and the history it finds, writes it to the book, and scores
 its cases. A case whose target the model says already is left out. A step that cannot be edited, or whose edit the book
-refuses since it changes no weight or makes one infinite, is reported and the next one tried. Every edit records which cases its step went through, so that a run that was interrupted goes on behind the
-last step in force, and its edits are those of a run that was not.
+refuses since it changes no weight or makes one infinite, is reported and the next one tried. Every edit records which
+cases its step went through, so that a run that was interrupted goes on behind the last step in force, and its edits are
+those of a run that was not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One function a loader: bytes go in, and a value or an ErrataError comes out; anything else is a fault.
 
-What is loaded is used as the rest of Errata would use it, so that a value of the wrong kind is found here and not there.
+What is loaded is used as the rest of Errata would use it, so that a value of the wrong kind is found here already.
 """
 
 from __future__ import annotations
