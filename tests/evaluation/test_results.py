@@ -104,7 +104,7 @@ def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(InputError, match=r"settings .* cannot be written as JSON"):
         header(settings={"lr": value})
     found = damaged(3, after={"generation": {"efficacy": value}})
-    assert "x.jsonl, line 3: expected one JSON object" in refused(found) and "is no number" in refused(found)
+    assert "x.jsonl, line 3: expected one JSON object" in refused(found) and "is no finite number" in refused(found)
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:

@@ -265,5 +265,5 @@ def test_a_ledger_whose_database_names_a_file_elsewhere_is_refused(
     shutil.copytree(tmp_path / "book", tmp_path / "copy")
     with sqlite3.connect(tmp_path / "copy/ledger.sqlite") as database:
         database.execute("UPDATE entries SET file = '../../book/deltas/' || file")
-    with pytest.raises(CorruptionError, match="leads out of the ledger"):
+    with pytest.raises(CorruptionError, match="leads out of the folder"):
         import_into(tiny("gpt2"), tmp_path / "again", tmp_path / "copy")

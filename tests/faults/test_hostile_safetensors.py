@@ -183,19 +183,20 @@ def test_a_detector_of_another_model_is_not_asked(tmp_path: Path, counted: Count
 
 
 def strengths_file(tensors: Mapping[str, torch.Tensor] | None = None, **changed: Any) -> bytes:
-    own = {"starts": torch.tensor([0, 1]), "neurons": torch.tensor([0]), "values": torch.ones(1)}
+    own = {"starts": torch.tensor([0, 1]), "neurons": torch.tensor([0], dtype=torch.int32), "values": torch.ones(1)}
     header = {"n_layers": 1, "d_ff": 4, **changed}
     return save({**own, **(tensors or {})}, {"format": "errata-strengths-1", "header": json.dumps(header)})
 
 
 STRENGTHS: Mapping[str, bytes] = {
     "a NaN": strengths_file({"values": torch.full((1,), torch.nan)}),
-    "a neuron outside": strengths_file({"neurons": torch.tensor([4])}),
+    "a neuron outside": strengths_file({"neurons": torch.tensor([4], dtype=torch.int32)}),
     "starts that fall": strengths_file({"starts": torch.tensor([0, 2, 1])}),
     "starts in two dimensions": strengths_file({"starts": torch.tensor([[0, 1]])}),
     "no starts": strengths_file({"starts": torch.empty(0, dtype=torch.int64)}),
     "a shape that is a text": strengths_file(n_layers="1"),
     "a shape of 2^60": strengths_file(n_layers=2**40, d_ff=2**40),
+    "neurons in another dtype": strengths_file({"neurons": torch.tensor([0])}),
     "complex neurons": strengths_file({"neurons": torch.ones(1, dtype=torch.complex64)}),
 }
 
@@ -259,7 +260,7 @@ def test_a_covariance_that_is_none_is_measured_anew(
     monkeypatch.setenv("ERRATA_CACHE", str(tmp_path))
     view = tiny("gpt2")
     path = cache_path(view, 1, SHORT)
-    tensors = {"matrix": matrix, "one": matrix, "other": matrix.clone(), "held_out": matrix.clone()}
+    tensors = {name: matrix.clone() for name in ("matrix", "one", "other", "held_out")}
     header = {"found": found, "counts": [1, 1], "batches": 1, "checked": 1, "seconds": 1.0, "error": 0.5}
     if half_done:
         header |= {"counts": "x"} if matrix.shape == (64, 64) and matrix.dtype == torch.float64 else {}

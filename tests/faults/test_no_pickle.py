@@ -90,7 +90,7 @@ def open_ledger(path: Path) -> object:
 
 def read_cache(path: Path) -> object:
     assert cache.read(path) is None  # a damaged file is measured anew, with a note
-    raise InputError("as good as none")
+    raise InputError("a damaged file is as good as none")
 
 
 # By the name a loader looks for, the loader.

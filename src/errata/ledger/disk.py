@@ -54,7 +54,7 @@ def make_directories(path: Path) -> None:
 def plain_name(name: str) -> str:
     """A file's name; raises ValueError for one that leads out of its directory."""
     if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise ValueError(f"the file name {name!r} leads out of its directory")
+        raise ValueError(f"the file name {name!r} leads out of the folder")
     return name
 
 

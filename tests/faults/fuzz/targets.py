@@ -179,7 +179,7 @@ def detector_header(data: bytes) -> object:
 def strengths_header(data: bytes) -> object:
     """The header of a file of strengths, over sound tensors."""
     header = {"format": "errata-strengths-1", "header": data.decode("utf-8", errors="replace")}
-    tensors = {"starts": torch.tensor([0, 2]), "neurons": torch.tensor([0, 1]), "values": torch.ones(2)}
+    tensors = {"starts": torch.tensor([0, 2]), "neurons": torch.tensor([0, 1]).int(), "values": torch.ones(2)}
     found, _ = Strengths.load(_written(save(tensors, header)))
     return list(found.sets())
 
