@@ -25,7 +25,7 @@ def sentence(result: dict[str, Any]) -> str:
     """What was run, in words."""
     corpus = result["corpus"]
     return (
-        f"`{result['command']}` with atheris {result['versions']['atheris']} and Python {result['versions']['python']}: "
+        f"`{result['command']}`, atheris {result['versions']['atheris']}, Python {result['versions']['python']}: "
         f"{result['executions']:,} inputs in {result['seconds'] / 60:.0f} minutes on a machine busy with other work; "
         f"{corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB are kept."
     )

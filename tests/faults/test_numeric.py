@@ -356,12 +356,13 @@ def huge(view: ModelView, subject: str) -> Edit:
 
 @dataclass(frozen=True)
 class Planned(Editor):
-    """A small change, and for Italy one that overflows."""
+    """A small change, and for Italy one that overflows, and for Spain one that is lost to rounding."""
 
     def _edit(self, view: ModelView, facts: Sequence[Fact], history: History) -> Computed:
-        if facts[0].subject == "Italy":
-            return Computed(huge(view, "Italy").deltas)
-        return Computed([view.delta(0, torch.full((view.d_model, 1), 1e-2), torch.ones(1, view.d_ff))])
+        size = {"Italy": 1e30, "Spain": 1e-30}.get(facts[0].subject, 1e-2)
+        return Computed(
+            [view.delta(0, torch.full((view.d_model, 1), size), torch.full((1, view.d_ff), max(1.0, size)))]
+        )
 
 
 def test_an_edit_that_overflows_is_refused_everywhere(tmp_path: Path, counted: Counted) -> None:
@@ -373,29 +374,30 @@ def test_an_edit_that_overflows_is_refused_everywhere(tmp_path: Path, counted: C
             raise AssertionError("the block is not entered")
         with Scratch(view) as scratch, pytest.raises(EditError, match="NaN or infinite"):
             scratch.apply(huge(view, "France"))
+        with pytest.raises(EditError, match="NaN or infinite"):
+            Planned().edit(view, [Fact("Italy", "The capital of {} is", target="Rome")])
         assert Ledger.open(tmp_path / "book", view).entries() == ()
-    counted("numeric faults answered", 3)
+    counted("numeric faults answered", 4)
 
 
 def test_a_sequence_goes_on_behind_an_edit_that_is_refused(tmp_path: Path, counted: Counted) -> None:
-    """The second of three edits overflows: it is recorded as failed, the third is made, and the ledger verifies."""
-
+    """Of four edits the second overflows and the third changes nothing: both are failed steps, and the fourth is made."""
     view = tiny("gpt2")
-    subjects = ("France", "Italy", "Spain")
+    subjects = ("France", "Italy", "Spain", "Germany")
     cases = tuple(Case(Fact(one, "The capital of {} is", target="Rome", answer="Paris")) for one in subjects)
     told: list[Step] = []
     with Ledger.open(tmp_path / "book", view) as book:
         rows = list(run(view, Planned(), Battery(cases), 1, Kept.of(book), 10, told=told.append))
-        assert [step.edit is not None for step in told] == [True, False, True]
-        assert told[1].error is not None and "NaN or infinite" in told[1].error
-        assert rows[-1].done == 3 and rows[-1].edited == 2
-        assert [entry.facts[0].subject for entry in book.entries()] == ["France", "Spain"]
+        assert [step.edit is not None for step in told] == [True, False, False, True]
+        assert "NaN or infinite" in str(told[1].error) and "changes no weight" in str(told[2].error)
+        assert rows[-1].done == 4 and rows[-1].edited == 2
+        assert [entry.facts[0].subject for entry in book.entries()] == ["France", "Germany"]
         assert book.verify().ok
     view = tiny("gpt2")
     with Scratch(view) as scratch:
         told.clear()
         list(run(view, Planned(), Battery(cases), 1, scratch, 10, told=told.append))
-        assert [step.edit is not None for step in told] == [True, False, True]
+        assert [step.edit is not None for step in told] == [True, False, True, True]
     counted("numeric faults answered", 2)
 
 

@@ -99,7 +99,8 @@ def _own_questions(place: str, row: dict[str, Any]) -> Iterator[str]:
         for test in _objects(place, row, name, name):
             for query in _objects(place, test, "test_queries", f"{name}.test_queries"):
                 if query.get("subject_id") == row["edit"].get("subject_id") and query.get("phrase") is None:
-                    yield field(place, query, "prompt")
+                    prompt = query.get("prompt")
+                    yield prompt if isinstance(prompt, str) else ""
 
 
 def _stays(place: str, row: dict[str, Any], *names: str) -> Iterator[Probe]:
@@ -124,7 +125,7 @@ def _queries(place: str, row: dict[str, Any], name: str) -> Iterator[tuple[str, 
 
 
 def _objects(place: str, row: dict[str, Any], name: str, path: str) -> list[dict[str, Any]]:
-    found = row.get(name) or []
+    found = [] if row.get(name) is None else row[name]
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise unusable(place, f"a list of objects under {path!r}", found, "give it as it was published")
     return found

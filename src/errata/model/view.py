@@ -221,20 +221,24 @@ class ModelView:
         Deltas are summed in order and rounded once. Raises EditError, and leaves the weights as they are, for another
         model's deltas and for deltas that make a weight NaN or infinite.
         """
+        with self.holding(self.changed(deltas)):
+            yield
+
+    def changed(self, deltas: Iterable[WeightDelta]) -> Generator[tuple[int, Float[Tensor, "d_model d_ff"]]]:
+        """The layers that deltas change, each with the W it would have; nothing is written. Raises as `applied` does."""
         self.require_editable()
         by_layer: dict[int, list[WeightDelta]] = {}
         for delta in deltas:
             self._check(delta)
             by_layer.setdefault(delta.layer, []).append(delta)
-        with self.holding((layer, self._with(layer, own)) for layer, own in by_layer.items()):
-            yield
-
-    def _with(self, layer: int, deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
-        """The present W of a layer with deltas on top."""
-        weight = fold(self.weight(layer), deltas)
-        if spoilt(self.weight(layer), weight):
-            raise EditError(f"Layer {layer} would have weights that are NaN or infinite: the edit is too large.")
-        return weight
+        for layer, own in by_layer.items():
+            weight = fold(self.weight(layer), own)
+            if spoilt(self.weight(layer), weight):
+                raise EditError(
+                    f"Layer {layer} would have weights that are NaN or infinite: the edit is too large, lower its "
+                    "learning rate or bound it."
+                )
+            yield layer, weight
 
     @contextmanager
     def holding(self, weights: Iterable[tuple[int, Float[Tensor, "d_model d_ff"]]]) -> Generator[None, None, None]:
