@@ -39,6 +39,7 @@ MANY = [(kind, name) for kind in ARCHITECTURES if kind != "gpt2" for name in EDI
 SPREAD = ("memit", "memit_aligned", "alphaedit", "rect", "prune")
 CLOSED_FORMS = ("rome", "memit", "memit_aligned", "alphaedit", "rect", "prune", "delta_edit", "o_edit", "o_edit_plus")
 
+QUICKLY = ("rome", "memit", "ft_m", "ensemble", "neuron_values", "knowledge_neurons", "value_vectors", "causal_trace")
 QUICK: dict[str, Any] = {"context_lengths": (2,), "covariance_tokens": 100, "values": ValueSettings(steps=2)}
 
 
@@ -63,6 +64,11 @@ def untouched(view: ModelView) -> Iterator[None]:
     yield
     assert view.weights_sha256() == before
     assert count_hooks(view.model) == 0
+
+
+def mostly_slow(names: Sequence[str]) -> list[Any]:
+    """Names of methods, marked for the long tier but for one of each kind."""
+    return [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.faults) for name in names]
 
 
 def fast(*pairs: Any) -> list[Any]:
@@ -139,7 +145,7 @@ def test_an_optimisation_that_diverges(kind: str, name: str, tmp_path: Path, cou
 
 
 @pytest.mark.parametrize("rate", [-1.0, torch.nan, torch.inf])
-@pytest.mark.parametrize("name", sorted(set(WILD) - {"neuron_values"}))
+@pytest.mark.parametrize("name", mostly_slow(sorted(set(WILD) - {"neuron_values"})))
 def test_a_learning_rate_that_is_none(name: str, rate: float, counted: Counted) -> None:
     view = tiny("gpt2")
     with untouched(view), pytest.raises(InputError, match="learning rate"):
@@ -157,7 +163,7 @@ def planted(view: ModelView, matrix: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zero", "of one direction", "not finite", "not positive"])
-@pytest.mark.parametrize("name", CLOSED_FORMS)
+@pytest.mark.parametrize("name", mostly_slow(CLOSED_FORMS))
 def test_a_covariance_that_is_singular(name: str, kind: str, counted: Counted) -> None:
     view = tiny("gpt2")
     size = view.d_ff
@@ -179,7 +185,7 @@ def test_a_covariance_that_is_singular(name: str, kind: str, counted: Counted) -
     counted("numeric faults answered", 1)
 
 
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("name", mostly_slow(EDITORS))
 def test_keys_of_no_length(name: str, tmp_path: Path, counted: Counted) -> None:
     """Where a layer reads nothing, no update changes what it writes: an error, or a change elsewhere that is finite."""
     view = tiny("gpt2")
@@ -199,7 +205,7 @@ def test_keys_of_no_length(name: str, tmp_path: Path, counted: Counted) -> None:
     counted("numeric faults answered", 1)
 
 
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("name", mostly_slow(EDITORS))
 def test_a_target_of_200_tokens(name: str, counted: Counted) -> None:
     """A tiny model reads 128 tokens: the target is refused, in words, before anything is computed from it."""
     view = tiny("gpt2")
@@ -248,7 +254,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", list(TEXTS))
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("name", mostly_slow(EDITORS))
 def test_texts_of_every_kind(name: str, text: str, counted: Counted) -> None:
     view, fact = tiny("gpt2"), TEXTS[text]
     with untouched(view):
@@ -262,7 +268,7 @@ def test_texts_of_every_kind(name: str, text: str, counted: Counted) -> None:
 
 
 @pytest.mark.parametrize("text", list(TEXTS))
-@pytest.mark.parametrize("name", LOCALIZERS)
+@pytest.mark.parametrize("name", mostly_slow(LOCALIZERS))
 def test_texts_of_every_kind_are_located(name: str, text: str, counted: Counted) -> None:
     view, fact = tiny("gpt2"), TEXTS[text]
     given = Fact(fact.subject, fact.prompt, target=fact.target, answer="Paris")
@@ -285,7 +291,7 @@ def test_the_subject_counts_where_it_stands_last(model: str, counted: Counted) -
         counted("numeric faults answered", 1)
 
 
-@pytest.mark.parametrize("name", EDITORS)
+@pytest.mark.parametrize("name", mostly_slow(EDITORS))
 def test_a_prompt_of_100000_characters_is_not_edited(name: str, counted: Counted) -> None:
     view = tiny("gpt2")
     for fact in (
@@ -304,7 +310,7 @@ def test_a_prompt_of_100000_characters_is_not_edited(name: str, counted: Counted
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama", "gpt_neox"])
-@pytest.mark.parametrize("name", LOCALIZERS)
+@pytest.mark.parametrize("name", mostly_slow(LOCALIZERS))
 def test_a_prompt_of_100000_characters_is_not_located(kind: str, name: str, counted: Counted) -> None:
     view = tiny(kind)
     fact = Fact("France", LONG + "The capital of {} is", target="Rome", answer="Paris")
@@ -381,7 +387,7 @@ def test_an_edit_that_overflows_is_refused_everywhere(tmp_path: Path, counted: C
 
 
 def test_a_sequence_goes_on_behind_an_edit_that_is_refused(tmp_path: Path, counted: Counted) -> None:
-    """Of four edits the second overflows and the third changes nothing: both are failed steps, and the fourth is made."""
+    """Of four edits the second overflows and the third changes nothing: both are failed steps, the fourth is made."""
     view = tiny("gpt2")
     subjects = ("France", "Italy", "Spain", "Germany")
     cases = tuple(Case(Fact(one, "The capital of {} is", target="Rome", answer="Paris")) for one in subjects)

@@ -225,7 +225,7 @@ class ModelView:
             yield
 
     def changed(self, deltas: Iterable[WeightDelta]) -> Generator[tuple[int, Float[Tensor, "d_model d_ff"]]]:
-        """The layers that deltas change, each with the W it would have; nothing is written. Raises as `applied` does."""
+        """The layers that deltas change, each with the W it would have; none is written. Raises as `applied` does."""
         self.require_editable()
         by_layer: dict[int, list[WeightDelta]] = {}
         for delta in deltas:
