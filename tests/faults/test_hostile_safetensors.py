@@ -13,9 +13,11 @@ from safetensors.torch import save
 from errata.associative.covariance import CovarianceSettings, cache_path, covariances
 from errata.deltas import FORMAT, Edit
 from errata.deltas import fingerprint as digest
+from errata.detectors.fitting import fit
 from errata.detectors.strengths import Strengths
 from errata.detectors.trained import FORMAT as DETECTOR
 from errata.detectors.trained import Trained
+from errata.detectors.weights import Weights
 from errata.errors import InputError
 from errata.export import adapter_file
 from errata.facts import Case
@@ -204,6 +206,35 @@ STRENGTHS: Mapping[str, bytes] = {
 @pytest.mark.parametrize("what", list(STRENGTHS))
 def test_strengths_that_are_none(what: str, tmp_path: Path, counted: Counted) -> None:
     refused(Strengths.load, tmp_path / "rows.safetensors", STRENGTHS[what])
+    counted("hostile files refused", 1)
+
+
+CHECKPOINT = {
+    f"{name}{moment}": torch.zeros(shape)
+    for name, shape in (("encode", (1, 4, 2)), ("decode", (1, 2, 4)))
+    for moment in ("", ".mean", ".square")
+}
+CHECKPOINTS: Mapping[str, tuple[dict[str, torch.Tensor], dict[str, str]]] = {
+    "no losses": ({}, {"losses": "[]"}),
+    "losses that are none": ({}, {"losses": "[null]"}),
+    "losses nested deep": ({}, {"losses": "[" * 10_000}),
+    "a step that is a text": ({}, {"step": "x"}),
+    "a step below zero": ({}, {"step": "-5"}),
+    "moments of another shape": ({"encode.mean": torch.zeros(2)}, {}),
+    "weights of another shape": ({"encode": torch.zeros(2)}, {}),
+}
+
+
+@pytest.mark.parametrize("what", list(CHECKPOINTS))
+def test_a_checkpoint_that_is_none(what: str, tmp_path: Path, counted: Counted) -> None:
+    tensors, header = CHECKPOINTS[what]
+    weights = Weights.random(1, 4, 2, torch.Generator().manual_seed(0))
+
+    def load(path: Path) -> object:
+        return fit(weights, 4, 0.1, lambda w, _: w.encode.square().sum(), checkpoint=path, job="x", silent=True)
+
+    told = {"job": "x", "step": "2", "losses": json.dumps([0.0] * 100), **header}
+    assert "checkpoint" in refused(load, tmp_path / "x.checkpoint", save({**CHECKPOINT, **tensors}, told))
     counted("hostile files refused", 1)
 
 

@@ -15,8 +15,8 @@ from errata.strict import json_in
 
 FORMAT = "errata-bulk-1"
 FILE = "job.json"
-# Another Python computes the same; another of these may not.
 MOST = 1 << 31  # prompts
+# Another Python computes the same; another of these may not.
 DEPENDED_ON = ("errata-lm", "torch", "transformers")
 
 

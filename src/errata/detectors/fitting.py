@@ -97,13 +97,17 @@ def _resumed(path: Path, job: str, parameters: list[Tensor], adam: torch.optim.A
             header = file.metadata() or {}
             if header.get("job") != job:
                 return fresh
-            step, sums = int(header["step"]), json_of(header["losses"])
+            step, sums = int(header["step"]), [float(loss) for loss in json_of(header["losses"])]
+            if step < 0 or len(sums) != len(fresh[1]):
+                raise ValueError(f"it has {len(sums)} losses of step {step}")
             for name, parameter in zip(NAMES, parameters, strict=True):
                 state: dict[str, Any] = {
                     "step": torch.tensor(float(step)),
                     "exp_avg": file.get_tensor(f"{name}.mean"),
                     "exp_avg_sq": file.get_tensor(f"{name}.square"),
                 }
+                if any(state[moment].shape != parameter.shape for moment in ("exp_avg", "exp_avg_sq")):
+                    raise ValueError(f"its moments of {name} have another shape")
                 with torch.no_grad():
                     parameter.copy_(file.get_tensor(name))
                 adam.state[parameter] = state
