@@ -35,7 +35,7 @@ def decode(view: ModelView, rows: Sequence[Row], most: int, ended: Ended, batch_
     found: list[list[int]] = [[] for _ in rows]
     with frozen(view.model):
         room = longest_row(view.model)
-        tried = [row if room is None else row[: room - TRIED] for row in rows[:2]]
+        tried = [row if room is None else row[: max(1, room - TRIED)] for row in rows[:2]]
         own = _allowed(view, tried) if most > 0 else True
         for places in groups([len(row) for row in rows], batch_size, view.device):
             asked = [rows[place] for place in places]

@@ -43,7 +43,8 @@ def spoilt(base: Float[Tensor, "d_model d_ff"], weight: Float[Tensor, "d_model d
 @torch.no_grad()
 def require_finite(model: nn.Module, name: str) -> None:
     """Raise UnsupportedModelError for a model with NaN or infinite weights: what it answers is no answer."""
-    for parameter, stored in ((own, local(held.detach())) for own, held in model.named_parameters()):
+    for parameter, held in model.named_parameters():
+        stored = local(held.detach())
         readable = stored.is_floating_point() and stored.itemsize >= 2 and not stored.is_meta
         if readable and not bool(torch.isfinite(stored).all()):
             raise UnsupportedModelError(
