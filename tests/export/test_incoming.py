@@ -12,13 +12,16 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from errata.deltas import Edit
 from errata.errors import CorruptionError, ErrataError, InputError, LedgerError
 from errata.export import peft_adapter
 from errata.export.adapter_file import CONFIG, WEIGHTS
 from errata.export.incoming import source_of, take
 from errata.ledger import Ledger
+from errata.ledger.store import Store
 from errata.model.view import ModelView
 from tests.export.conftest import logits, small_edit
+from tests.ledger.conftest import contents
 from tests.tiny import tiny, tiny_model
 
 
@@ -75,8 +78,8 @@ def test_a_ledger_comes_back_edit_by_edit(view: ModelView, book: Ledger, tmp_pat
         assert ledger.applied == (3, 4)
 
 
-def test_an_import_that_fails_in_the_middle_leaves_the_weights_as_they_were(
-    view: ModelView, book: Ledger, tmp_path: Path
+def test_an_import_that_fails_in_the_middle_leaves_everything_as_it_was(
+    view: ModelView, book: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second edit's conflict is found when the first is in; with supersede, what gave way comes back."""
     again = tiny("gpt2")
@@ -86,14 +89,18 @@ def test_an_import_that_fails_in_the_middle_leaves_the_weights_as_they_were(
         with pytest.raises(LedgerError, match="both about"):
             take(source_of(tmp_path / "book"), again, ledger)
         assert ledger.applied == (1,) and again.weights_sha256() == before
+        found, add = contents(ledger.path), Store.add
 
-        def stop(words: str) -> None:
-            if words.endswith("4"):
+        def stop(store: Store, number: int, edit: Edit) -> None:
+            add(store, number, edit)
+            if number == 3:
                 raise KeyboardInterrupt
 
+        monkeypatch.setattr(Store, "add", stop)
         with pytest.raises(KeyboardInterrupt):
-            take(source_of(tmp_path / "book"), again, ledger, supersede=True, say=stop)
+            take(source_of(tmp_path / "book"), again, ledger, supersede=True)
         assert ledger.applied == (1,) and again.weights_sha256() == before
+        assert contents(ledger.path) == found
 
 
 def test_another_models_adapter_needs_to_be_rebased(adapter: Path, book: Ledger, tmp_path: Path) -> None:

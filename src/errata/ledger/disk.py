@@ -6,13 +6,18 @@ import os
 import sqlite3
 import stat
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from errata.errors import CorruptionError, LedgerError
 
-_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_WAYS_OUT = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_READONLY: "allow writing to its directory, or copy it elsewhere",
+    sqlite3.SQLITE_CANTOPEN: "allow reading and writing in its directory, or copy it elsewhere",
+}
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def speaking(path: Path) -> Generator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _BUSY:
+        if code in BUSY:
             raise LedgerError(
                 f"The ledger at {path} is being written by another process: try again when it is done."
             ) from error
@@ -30,9 +35,12 @@ def speaking(path: Path) -> Generator[None]:
             raise CorruptionError(
                 f"The database of the ledger at {path} is damaged ({error}): put ledger.sqlite back from a copy."
             ) from error
-        raise LedgerError(f"The database of the ledger at {path} cannot be used ({error}).") from error
+        way_out = _WAYS_OUT.get(code, "see that its disk and directory are sound")
+        raise LedgerError(f"The database of the ledger at {path} cannot be used ({error}): {way_out}.") from error
     except OSError as error:
-        raise LedgerError(f"The ledger at {path} cannot be read or written ({error}).") from error
+        raise LedgerError(
+            f"The ledger at {path} cannot be read or written ({error}): see that its disk has room and allows it."
+        ) from error
 
 
 def make_directories(path: Path) -> None:
@@ -46,8 +54,9 @@ def make_directories(path: Path) -> None:
                     made.append(directory)
                     sync_directory(directory.parent)
     except LedgerError:
-        for directory in reversed(made):
-            directory.rmdir()
+        with suppress(OSError):  # another process may have put something there
+            for directory in reversed(made):
+                directory.rmdir()
         raise
 
 
@@ -90,12 +99,16 @@ def write_durably(path: Path, data: bytes, temporary: Path | None = None) -> Non
     sync_directory(path.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """Make a directory's names durable."""
-    if os.name == "nt":  # Windows cannot open a directory
-        return
+def sync(path: Path) -> None:
+    """Make what a file holds, or the names in a directory, durable."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a directory's names durable."""
+    if os.name != "nt":  # Windows cannot open a directory
+        sync(path)

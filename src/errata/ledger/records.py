@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from errata.errors import CorruptionError, InputError
@@ -46,13 +48,25 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened: `kind` is apply, undo, redo or supersede; `by` is the edit that superseded `edit`."""
+    """One thing that happened: `kind` is apply, undo, redo or supersede; `by` is the edit that superseded `edit`.
+
+    `errata` is the version of Errata that wrote it, None before that was recorded.
+    """
 
     id: int
     at: str
     kind: str
     edit: int
     by: int | None = None
+    errata: str | None = None
+
+
+def errata_version() -> str | None:
+    """The version of Errata that runs; None where it is not installed as a package."""
+    try:
+        return version("errata-lm")
+    except PackageNotFoundError:
+        return None
 
 
 def now() -> str:
@@ -76,7 +90,7 @@ def meta_of(rows: Sequence[tuple[Any, ...]], path: Path) -> Meta:
 
 def event_of(row: tuple[Any, ...], path: Path) -> Event:
     """An event from its row; raises CorruptionError for a row that does not read as one."""
-    if not _are(row[:4], int, str, str, int) or row[2] not in KINDS or not isinstance(row[4], int | None):
+    if not _are(row, int, str, str, int, int | None, str | None) or row[2] not in KINDS:
         raise _damaged(f"Event {row[0]}", path, "it is none that a ledger records")
     return Event(*row)
 
@@ -95,7 +109,7 @@ def entry_of(row: tuple[Any, ...], path: Path) -> Entry:
     return Entry(number, method, known, bool(applied), at, norm, *numbers, file, sha256)
 
 
-def _are(values: Sequence[Any], *kinds: type) -> bool:
+def _are(values: Sequence[Any], *kinds: type | UnionType) -> bool:
     """Whether values are of these kinds: SQLite holds any value in any column."""
     return all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True))
 

@@ -111,11 +111,15 @@ class SumFiles:
             if not self._make_room(path, _HEADER + numbers.nbytes, displaces):
                 return
             temporary = path.with_name(f".{path.name}.tmp")
-            temporary.unlink(missing_ok=True)
-            with temporary.open("xb") as file:
-                file.write(key + _digest((total.shape[0], total.shape[1]), numbers.data.cast("B")))
-                file.write(numbers.data)
-            temporary.replace(path)
+            try:
+                temporary.unlink(missing_ok=True)  # a link left there would be written through
+                with temporary.open("xb") as file:
+                    file.write(key + _digest((total.shape[0], total.shape[1]), numbers.data.cast("B")))
+                    file.write(numbers.data)
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)  # what there is no room for takes none
+                raise
 
     def _make_room(self, path: Path, size: int, displaces: bool) -> bool:
         """Whether `size` bytes fit in place of what `path` holds; the sums of late blocks go first."""
