@@ -27,11 +27,13 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks/results/fuzz.json"
 CORPUS = ROOT / "tests/faults/corpus"
 LARGEST = 1 << 20  # bytes of the kept corpus
+COUNT = 16  # targets, of which each may keep as much
 LONGEST = 4096  # bytes of an input
 STARTING = 10.0  # seconds that a process takes to begin
 
@@ -120,24 +122,20 @@ def prepare(work: Path, names: list[str], seeds: dict[str, list[bytes]]) -> None
         (work / f"{name}.dict").write_text("".join(f'"{line}"\n' for line in lines))
 
 
-def keep(work: Path, names: list[str]) -> int:
-    """The smallest set of inputs that reaches every edge found, cut to LARGEST bytes in all; their number."""
-    share, count = LARGEST // len(names), 0
+def keep(work: Path, names: list[str]) -> None:
+    """The inputs that reached something new (libFuzzer makes each as short as it can), cut to LARGEST bytes in all."""
     for name in names:
-        small = work / f"{name}.small"
-        small.mkdir(exist_ok=True)
-        child(name, ["-merge=1", f"-max_len={LONGEST}", str(small), str(work / name)])
         shutil.rmtree(CORPUS / name, ignore_errors=True)
         (CORPUS / name).mkdir(parents=True)
-        left = share
-        for path in sorted(small.iterdir(), key=lambda path: (path.stat().st_size, path.name)):
+        crashed = sorted(work.glob(f"{name}-*"))
+        found = sorted((work / name).iterdir(), key=lambda path: (path.stat().st_size, path.name))
+        left = LARGEST // COUNT
+        for path in [*crashed, *found]:
             left -= path.stat().st_size
             if left < 0:
                 break
             data = path.read_bytes()
             (CORPUS / name / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-            count += 1
-    return count
 
 
 def main() -> None:
@@ -145,6 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--only", nargs="*", help="targets, by default all")
+    parser.add_argument("--more", action="store_true", help="add to the result that is there")
     parser.add_argument("--target", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -155,37 +154,54 @@ def main() -> None:
     from tests.faults.fuzz.targets import TARGETS
 
     names = given.only or list(TARGETS)
+    result = (
+        json.loads(RESULT.read_text(encoding="utf-8")) if given.more else {"seconds": 0.0, "mended": [], "targets": {}}
+    )
     work = Path(tempfile.mkdtemp(prefix="errata-fuzz-"))
     prepare(work, names, seeds())
-    courses: dict[str, Course] = {}
-    began, seconds = time.monotonic(), 60 * given.minutes
+    began, seconds, before = time.monotonic(), 60 * given.minutes, result["seconds"]
     for place, name in enumerate(names):
         left = began + seconds - time.monotonic()
-        courses[name] = run(name, work, left / (len(names) - place) - STARTING)
-        print(f"{time.monotonic() - began:7.0f} s  {name}  {courses[name]}", flush=True)
-        write(courses, time.monotonic() - began, None)
-    took = time.monotonic() - began
-    write(courses, took, keep(work, names))
-    crashed = sorted(path.name for path in work.glob("*-*") if path.is_file())
-    if crashed:
-        print(f"Inputs that crashed: {work}: {', '.join(crashed)}")
+        course = run(name, work, left / (len(names) - place) - STARTING)
+        took = time.monotonic() - began
+        print(f"{took:7.0f} s  {name}  {course}", flush=True)
+        result = joined(result, name, course)
+        result["seconds"] = round(before + took, 1)
+        keep(work, [name])
+        RESULT.write_text(json.dumps(described(result), indent=1) + "\n", encoding="utf-8")
 
 
-def write(courses: dict[str, Course], took: float, kept: int | None) -> None:
-    """The result so far; `kept` inputs are in the corpus, once it is made."""
-    result = {
+def joined(result: dict[str, Any], name: str, course: Course) -> dict[str, Any]:
+    """The result with one more course; a crash of an earlier one, which this one began with, is mended."""
+    known = result["targets"].get(name, vars(Course()))
+    both = {
+        "seconds": round(known["seconds"] + course.seconds, 1),
+        "cpu_seconds": round(known["cpu_seconds"] + course.cpu_seconds, 1),
+        "executions": known["executions"] + course.executions,
+        "edges": max(known["edges"], course.edges),
+        "crashes": course.crashes,
+    }
+    mended = [*result["mended"], *(f"{name}: {crash}" for crash in known["crashes"])]
+    return {**result, "mended": mended, "targets": {**result["targets"], name: both}}
+
+
+def described(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with what it was made with, and its sums."""
+    courses = result["targets"].values()
+    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    return {
         "command": shlex.join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("atheris", "errata-lm", "safetensors", "torch")}
         | {"python": sys.version.split()[0]},
-        "seconds": round(took, 1),
-        "cpu_seconds": round(sum(course.cpu_seconds for course in courses.values()), 1),
-        "executions": sum(course.executions for course in courses.values()),
-        "crashes": sum(len(course.crashes) for course in courses.values()),
-        "corpus": {"inputs": kept, "bytes": sum(p.stat().st_size for p in CORPUS.rglob("*") if p.is_file())},
-        "targets": {name: vars(course) for name, course in courses.items()},
+        "seconds": result["seconds"],
+        "cpu_seconds": round(sum(course["cpu_seconds"] for course in courses), 1),
+        "executions": sum(course["executions"] for course in courses),
+        "crashes": sum(len(course["crashes"]) for course in courses),
+        "mended": result["mended"],
+        "corpus": {"inputs": len(files), "bytes": sum(path.stat().st_size for path in files)},
+        "targets": result["targets"],
     }
-    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

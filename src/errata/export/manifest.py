@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from errata.errors import UNREADABLE, InputError
+from errata.evaluation.result_lines import COUNT, COUNTS, TEXT, Kind, fields_of
 from errata.export.base import Base
 from errata.export.whole import MANIFEST
 from errata.facts import Fact
@@ -16,6 +17,16 @@ from errata.ledger import Entry
 from errata.ledger.disk import plain_name
 from errata.model.identity import file_sha256
 from errata.strict import json_in
+
+LIST = Kind("a list of objects", lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value))
+NUMBER = Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
+MAYBE = Kind("a text or null", lambda value: value is None or isinstance(value, str))
+LAYER = {"layer": COUNT, "module": TEXT, "needed": COUNT, "rank": COUNT, "lost": NUMBER}
+ANSWER = {"kind": TEXT, "prompt": TEXT, "expected": TEXT, "before": TEXT, "after": TEXT, "truncated": MAYBE}
+CORRECTION = {
+    **{"id": COUNT, "method": TEXT, "at": TEXT, "norm": NUMBER, "layers": COUNTS, "ranks": COUNTS},
+    **{"sha256": TEXT, "facts": LIST},
+}
 
 FORMAT = "errata-export-1"
 CARD = "README.md"
@@ -113,13 +124,13 @@ class Manifest:
             return cls(
                 kind=row["kind"],
                 base=_base(row["base"]),
-                corrections=tuple(map(_correction, row["corrections"])),
+                corrections=tuple(_correction(each) for each in _list(row, "corrections")),
                 weights_sha256=str(row["weights_sha256"]),
-                r=row["r"],
-                layers=tuple(LayerRank(**layer) for layer in row["layers"]),
-                answers=tuple(Answer(**answer) for answer in row["answers"]),
-                scores=dict(row["scores"]),
-                versions=dict(row["versions"]),
+                r=None if row["r"] is None else int(row["r"]),
+                layers=tuple(LayerRank(**fields_of("layers", each, LAYER)) for each in _list(row, "layers")),
+                answers=tuple(Answer(**fields_of("answers", each, ANSWER)) for each in _list(row, "answers")),
+                scores={str(state): dict(scores) for state, scores in row["scores"].items()},
+                versions={str(name): str(version) for name, version in row["versions"].items()},
                 files={plain_name(name): str(digest) for name, digest in row["files"].items()},
             )
         except (*UNREADABLE, InputError) as error:
@@ -153,6 +164,14 @@ def _base(row: dict[str, Any]) -> Base:
 
 
 def _correction(row: dict[str, Any]) -> Correction:
-    facts = tuple(Fact(**fact) for fact in row["facts"])
-    given: dict[str, Any] = {**row, "layers": tuple(row["layers"]), "ranks": tuple(row["ranks"]), "facts": facts}
-    return Correction(**given)
+    given = fields_of("corrections", row, CORRECTION)
+    facts = tuple(Fact(**fact) for fact in given["facts"])
+    return Correction(**{**given, "layers": tuple(given["layers"]), "ranks": tuple(given["ranks"]), "facts": facts})
+
+
+def _list(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects under a name; raises ValueError for anything else."""
+    found = row[name]
+    if not LIST.holds(found):
+        raise ValueError(f"expected {LIST.name} under {name!r}")
+    return found
