@@ -27,8 +27,8 @@ def sentence(result: dict[str, Any]) -> str:
     return (
         f"`{result['command']}`, atheris {result['versions']['atheris']}, Python {result['versions']['python']}: "
         f"{result['executions']:,} inputs in {result['seconds'] / 60:.0f} minutes on a machine busy with other work; "
-        f"{corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB are kept. Crashes found on the way and mended: "
-        f"{len(result['mended'])}."
+        f"{corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB are kept. Crashes found and "
+        f"mended: {len(result['mended'])}."
     )
 
 

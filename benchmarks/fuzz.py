@@ -5,8 +5,9 @@
 Each target runs in a process of its own for an equal share of the time, from the sound files of
 tests/faults/fuzz/seeds.py and from what earlier runs kept. Half of the mutations are libFuzzer's, of bytes, half change
 JSON as JSON (tests/faults/fuzz/mutation.py). An exception that is no ErrataError is a crash; it ends the target's
-share, and the input is kept. The result goes to benchmarks/results/fuzz.json; the inputs that together reach every
-edge, the smallest first, to tests/faults/corpus, where a fast test replays them. Needs: pip install 'errata-lm[fuzz]'.
+share, and the input is kept. The result goes to benchmarks/results/fuzz.json; the inputs that reached something new,
+the shortest first, to tests/faults/corpus, where a fast test replays them. `--only manifest job --more` adds to what is
+there, for example when a crash is mended. Needs: pip install 'errata-lm[fuzz]'.
 """
 
 from __future__ import annotations

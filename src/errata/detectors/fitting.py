@@ -101,15 +101,12 @@ def _resumed(path: Path, job: str, parameters: list[Tensor], adam: torch.optim.A
             if step < 0 or len(sums) != len(fresh[1]):
                 raise ValueError(f"it has {len(sums)} losses of step {step}")
             for name, parameter in zip(NAMES, parameters, strict=True):
-                state: dict[str, Any] = {
-                    "step": torch.tensor(float(step)),
-                    "exp_avg": file.get_tensor(f"{name}.mean"),
-                    "exp_avg_sq": file.get_tensor(f"{name}.square"),
-                }
-                if any(state[moment].shape != parameter.shape for moment in ("exp_avg", "exp_avg_sq")):
-                    raise ValueError(f"its moments of {name} have another shape")
+                held, mean, square = (file.get_tensor(f"{name}{end}") for end in ("", ".mean", ".square"))
+                if any(tensor.shape != parameter.shape for tensor in (held, mean, square)):
+                    raise ValueError(f"its numbers of {name} have another shape")
+                state: dict[str, Any] = {"step": torch.tensor(float(step)), "exp_avg": mean, "exp_avg_sq": square}
                 with torch.no_grad():
-                    parameter.copy_(file.get_tensor(name))
+                    parameter.copy_(held)
                 adam.state[parameter] = state
     except (*UNREADABLE, SafetensorError) as error:
         raise InputError(f"The checkpoint {path} cannot be read ({error}): delete it to begin anew.") from error
