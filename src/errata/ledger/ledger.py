@@ -248,8 +248,7 @@ class Ledger:
     def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
         """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
 
-        Raises LedgerError for an unknown id, RefusedEditError where a weight would be infinite, CorruptionError for a
-        damaged file.
+        Raises LedgerError for an unknown id or an infinite weight, CorruptionError for a damaged file.
         """
         return dict(self._fold.plan(self._wanted(numbers)).weights)
 
