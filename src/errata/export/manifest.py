@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from errata.errors import UNREADABLE, InputError
-from errata.evaluation.result_lines import COUNT, COUNTS, TEXT, Kind, fields_of
+from errata.evaluation import result_lines
+from errata.evaluation.result_lines import COUNT, COUNTS, TEXT, fields_of
 from errata.export.base import Base
 from errata.export.whole import MANIFEST
 from errata.facts import Fact
@@ -18,18 +19,19 @@ from errata.ledger.disk import plain_name
 from errata.model.identity import file_sha256
 from errata.strict import json_in
 
-LIST = Kind("a list of objects", lambda value: isinstance(value, list) and all(isinstance(one, dict) for one in value))
-NUMBER = Kind("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
-MAYBE = Kind("a text or null", lambda value: value is None or isinstance(value, str))
+FORMAT = "errata-export-1"
+CARD = "README.md"
+
+# What the fields of its objects are.
+LIST = result_lines.Kind("a list of objects", lambda v: isinstance(v, list) and all(isinstance(one, dict) for one in v))
+NUMBER = result_lines.Kind("a number", lambda v: isinstance(v, int | float) and not isinstance(v, bool))
+MAYBE = result_lines.Kind("a text or null", lambda v: v is None or isinstance(v, str))
 LAYER = {"layer": COUNT, "module": TEXT, "needed": COUNT, "rank": COUNT, "lost": NUMBER}
 ANSWER = {"kind": TEXT, "prompt": TEXT, "expected": TEXT, "before": TEXT, "after": TEXT, "truncated": MAYBE}
 CORRECTION = {
     **{"id": COUNT, "method": TEXT, "at": TEXT, "norm": NUMBER, "layers": COUNTS, "ranks": COUNTS},
     **{"sha256": TEXT, "facts": LIST},
 }
-
-FORMAT = "errata-export-1"
-CARD = "README.md"
 
 Kind = Literal["peft", "merged"]
 
@@ -165,8 +167,9 @@ def _base(row: dict[str, Any]) -> Base:
 
 def _correction(row: dict[str, Any]) -> Correction:
     given = fields_of("corrections", row, CORRECTION)
-    facts = tuple(Fact(**fact) for fact in given["facts"])
-    return Correction(**{**given, "layers": tuple(given["layers"]), "ranks": tuple(given["ranks"]), "facts": facts})
+    given["facts"] = tuple(Fact(**fact) for fact in given["facts"])
+    given["layers"], given["ranks"] = tuple(given["layers"]), tuple(given["ranks"])
+    return Correction(**given)
 
 
 def _list(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
