@@ -155,9 +155,11 @@ def main() -> None:
     from tests.faults.fuzz.targets import TARGETS
 
     names = given.only or list(TARGETS)
-    result = (
-        json.loads(RESULT.read_text(encoding="utf-8")) if given.more else {"seconds": 0.0, "mended": [], "targets": {}}
-    )
+    result: dict[str, Any] = {"seconds": 0.0, "mended": [], "targets": {}}
+    commands = [shlex.join(["python", "benchmarks/fuzz.py", *sys.argv[1:]])]
+    if given.more:
+        result = json.loads(RESULT.read_text(encoding="utf-8"))
+        commands.insert(0, result["command"])
     work = Path(tempfile.mkdtemp(prefix="errata-fuzz-"))
     prepare(work, names, seeds())
     began, seconds, before = time.monotonic(), 60 * given.minutes, result["seconds"]
@@ -169,7 +171,7 @@ def main() -> None:
         result = joined(result, name, course)
         result["seconds"] = round(before + took, 1)
         keep(work, [name])
-        RESULT.write_text(json.dumps(described(result), indent=1) + "\n", encoding="utf-8")
+        RESULT.write_text(json.dumps(described(result, commands), indent=1) + "\n", encoding="utf-8")
 
 
 def joined(result: dict[str, Any], name: str, course: Course) -> dict[str, Any]:
@@ -186,12 +188,12 @@ def joined(result: dict[str, Any], name: str, course: Course) -> dict[str, Any]:
     return {**result, "mended": mended, "targets": {**result["targets"], name: both}}
 
 
-def described(result: dict[str, Any]) -> dict[str, Any]:
+def described(result: dict[str, Any], commands: list[str]) -> dict[str, Any]:
     """The result with what it was made with, and its sums."""
     courses = result["targets"].values()
     files = [path for path in CORPUS.rglob("*") if path.is_file()]
     return {
-        "command": shlex.join(["python", "benchmarks/fuzz.py", *sys.argv[1:]]),
+        "command": " && ".join(commands),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in ("atheris", "errata-lm", "safetensors", "torch")}
         | {"python": sys.version.split()[0]},
