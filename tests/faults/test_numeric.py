@@ -49,7 +49,7 @@ def quick(name: str, **changed: Any) -> Editor:
     given: dict[str, Any] = {key: value for key, value in QUICK.items() if key in fields}
     if "base" in fields:
         given["base"] = quick("rome", **{key: changed.pop(key) for key in list(changed) if key not in fields})
-    for key, value in (("steps", 2), ("gradient_tokens", 256)):
+    for key, value in (("steps", 2), ("epochs", 2), ("gradient_tokens", 256)):
         if key in fields:
             given[key] = value
     if name in SPREAD:
@@ -118,7 +118,8 @@ def test_a_checkpoint_that_is_not_finite_is_not_loaded(tmp_path: Path, counted: 
 
 WILD: dict[str, dict[str, Any]] = {
     **{name: {"values": ValueSettings(steps=8, lr=1e20, clamp=None)} for name in CLOSED_FORMS},
-    **{name: {"lr": 1e20, "steps": 8} for name in ("ensemble", "fine", "ft_l", "ft_m", "lora", "loc_ft_bf")},
+    **{name: {"lr": 1e20, "steps": 8} for name in ("ensemble", "fine", "ft_l", "ft_m", "lora")},
+    "loc_ft_bf": {"lr": 1e20, "epochs": 8},
     "neuron_values": {"lambda_new": 1e38},
 }
 
