@@ -13,7 +13,10 @@ def table(result: dict[str, Any]) -> str:
     """A row a target, and all together: seconds, inputs, edges of the code that were reached, crashes."""
     rows = [(f"`{name}`", *_numbers(one, len(one["crashes"]))) for name, one in result["targets"].items()]
     rows.append(("together", *_numbers({**result, "edges": ""}, result["crashes"])))
-    lines = ["| loader | seconds | of them at work | inputs | edges | crashes |", "|---|---:|---:|---:|---:|---:|"]
+    lines = [
+        "| loader | seconds | of them on the processor | inputs | edges | crashes |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
@@ -26,7 +29,8 @@ def sentence(result: dict[str, Any]) -> str:
     corpus = result["corpus"]
     return (
         f"`{result['command']}`, atheris {result['versions']['atheris']}, Python {result['versions']['python']}: "
-        f"{result['executions']:,} inputs in {result['seconds'] / 60:.0f} minutes on a machine busy with other work; "
+        f"{result['executions']:,} inputs in {result['seconds'] / 60:.0f} minutes, of which the processor, "
+        f"busy with other work, gave {result['cpu_seconds'] / 60:.0f}; "
         f"{corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB are kept. Crashes found and "
         f"mended: {len(result['mended'])}."
     )

@@ -39,7 +39,7 @@ MANY = [(kind, name) for kind in ARCHITECTURES if kind != "gpt2" for name in EDI
 SPREAD = ("memit", "memit_aligned", "alphaedit")
 CLOSED_FORMS = ("rome", "memit", "memit_aligned", "alphaedit", "rect", "prune", "delta_edit", "o_edit", "o_edit_plus")
 
-QUICKLY = ("rome", "memit", "ft_m", "ensemble", "neuron_values", "knowledge_neurons", "value_vectors", "causal_trace")
+QUICKLY = ("rome", "memit", "ft_m", "ensemble", "knowledge_neurons", "value_vectors", "causal_trace")
 QUICK: dict[str, Any] = {"context_lengths": (2,), "covariance_tokens": 100, "values": ValueSettings(steps=2)}
 
 

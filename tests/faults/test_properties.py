@@ -16,7 +16,7 @@ from tests.faults.fuzz.targets import TARGETS, refused_clearly
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(__file__).parent / "corpus"
 SEEDS = seeds()
-FEW, MANY = 40, 4000
+FEW, MANY = 24, 4000
 
 SIZES = [pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.faults)]
 json_values = st.recursive(
