@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ def _numbers(one: dict[str, Any], crashes: int) -> tuple[str, str, str, str, int
 def sentence(result: dict[str, Any]) -> str:
     """What was run, in words."""
     corpus = result["corpus"]
-    return (
+    said = (
         f"`{result['command']}`, atheris {result['versions']['atheris']}, Python {result['versions']['python']}: "
         f"{result['executions']:,} inputs in {result['seconds'] / 60:.0f} minutes, of which the processor, "
         f"busy with other work, gave {result['cpu_seconds'] / 60:.0f}; "
         f"{corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB are kept. Crashes found and "
         f"mended: {len(result['mended'])}."
     )
+    return textwrap.fill(said, 128, break_on_hyphens=False)
 
 
 if __name__ == "__main__":
