@@ -21,7 +21,9 @@ def table(result: dict[str, Any]) -> str:
         differ = sum(row["other_answers"][way] for row in result["rows"])
         lines.append(f"| {name} | {' | '.join(cells)} | {differ} |")
     first = result["rows"][0]
-    asked = f"{first['cases']} cases × {first['prompts'] // first['cases']} prompts, {first['distinct']:,} of them distinct"
+    asked = (
+        f"{first['cases']} cases × {first['prompts'] // first['cases']} prompts, {first['distinct']:,} of them distinct"
+    )
     return "\n".join([*lines, "", f"`{result['command']}`: {asked}, {result['threads']} threads, greedy."])
 
 

@@ -203,8 +203,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "alpha pattern": (change_config(alpha_pattern={"c_proj": 2}), "alpha_pattern"),
     "r is another": (change_config(r=3), "no scale"),
     "r is text": (change_config(r="4"), "no scale"),
-    "alpha is NaN": (change_config(lora_alpha=float("nan")), "no scale"),
-    "alpha is infinite": (change_config(lora_alpha=float("inf")), "no scale"),
+    "alpha is NaN": (change_config(lora_alpha=float("nan")), "is no finite number"),
+    "alpha is infinite": (change_config(lora_alpha=float("inf")), "is no finite number"),
     "alpha is missing": (change_config(lora_alpha=None), "no scale"),
     "NaN": (change_tensors(fill("lora_A", float("nan"))), "NaN or infinite"),
     "infinite": (change_tensors(fill("lora_B", float("inf"))), "NaN or infinite"),
@@ -272,5 +272,5 @@ def test_a_ledger_whose_database_names_a_file_elsewhere_is_refused(
     shutil.copytree(tmp_path / "book", tmp_path / "copy")
     with sqlite3.connect(tmp_path / "copy/ledger.sqlite") as database:
         database.execute("UPDATE entries SET file = '../../book/deltas/' || file")
-    with pytest.raises(CorruptionError, match="leads out of the ledger"):
+    with pytest.raises(CorruptionError, match="leads out of the folder"):
         import_into(tiny("gpt2"), tmp_path / "again", tmp_path / "copy")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from errata.deltas import Edit
 from errata.errors import ConflictError, LedgerError
 from errata.ledger import Ledger
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 from tests.ledger.conftest import bits, equal, random_edit
 from tests.tiny import tiny as make
 

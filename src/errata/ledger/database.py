@@ -14,20 +14,23 @@ from pathlib import Path
 
 from errata.errors import LedgerError
 from errata.ledger import schema
-from errata.ledger.disk import BUSY, make_directories, speaking, sync_directory
-from errata.ledger.records import Meta
+from errata.ledger.disk import BUSY, make_directories, refuse_links, speaking, sync_directory
+from errata.ledger.records import CHECKUPS, Meta
 
 NAME = "ledger.sqlite"
 BUSY_SECONDS = 5.0
+OWN = (NAME, f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal", "deltas", "sums", CHECKUPS)
 
 
 def open_database(path: Path, meta: Meta | None) -> sqlite3.Connection:
     """Open the database of the ledger in `path`; where there is none, make one for `meta` (None: refuse).
 
     A ledger of an older schema gets today's, and keeps a copy of its database (see `errata.ledger.schema`).
-    Raises LedgerError for a directory that holds no ledger or one of a newer schema, CorruptionError for a damaged one.
+    Raises LedgerError for a directory that holds no ledger, one of a newer schema, links or another's tables,
+    CorruptionError for a damaged one.
     """
     with speaking(path):
+        refuse_links(path, OWN)
         if not (path / NAME).exists():
             _require(meta, path)
             make_directories(path)
@@ -35,6 +38,7 @@ def open_database(path: Path, meta: Meta | None) -> sqlite3.Connection:
     try:
         with speaking(path):
             connection = _connect(path, "rw" if meta is None else "rwc")
+            connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA synchronous = EXTRA")  # FULL leaves the removal of the journal unsynced
             if schema.is_empty(connection):
                 schema.create(connection, asdict(_require(meta, path)))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Generator
+import stat
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -59,11 +60,35 @@ def make_directories(path: Path) -> None:
         raise
 
 
+def plain_name(name: str) -> str:
+    """A file's name; raises ValueError for one that leads out of its directory."""
+    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
+        raise ValueError(f"the file name {name!r} leads out of the folder")
+    return name
+
+
+def own_file(path: Path) -> Path:
+    """The path of a file that is there itself; raises OSError for a link, a pipe or anything else in its place."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(f"{path.name} is a link or no file")
+    return path
+
+
+def refuse_links(path: Path, names: Iterable[str]) -> None:
+    """Raise LedgerError where one of a directory's names is a link: what is written there would go elsewhere."""
+    for name in names:
+        if (path / name).is_symlink():
+            raise LedgerError(
+                f"{path / name} is a link, and may lead to files that are not the ledger's: put there what it leads to."
+            )
+
+
 def write_durably(path: Path, data: bytes, temporary: Path | None = None) -> None:
     """Write a file so that after a crash it is there whole or not at all: temporary name, sync, rename, sync."""
     temporary = temporary or path.with_name(f".{path.name}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)  # a link left there would be written through
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -114,8 +114,8 @@ class Ledger:
     def apply(self, edit: Edit, supersede: bool = False) -> int:
         """Record an edit, write it to the model and return its id; `supersede` undoes the edits it conflicts with.
 
-        Raises ConflictError when an applied edit is about the same subject and relation, LedgerError for an edit made
-        for other weights, one that changes no weight, or one that makes a weight infinite. Then nothing has changed.
+        Raises ConflictError when an applied edit is about the same subject and relation, RefusedEditError for one that
+        changes no weight or makes one infinite, LedgerError for one made for other weights. Then nothing has changed.
         """
         return self.apply_all([edit], supersede)[0]
 
@@ -248,7 +248,7 @@ class Ledger:
     def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
         """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
 
-        Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
+        Raises LedgerError for an unknown id or an infinite weight, CorruptionError for a damaged file.
         """
         return dict(self._fold.plan(self._wanted(numbers)).weights)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from errata.deltas import Edit
-from errata.errors import ConflictError, LedgerError
+from errata.errors import ConflictError, LedgerError, RefusedEditError
 from errata.facts import Fact
 from errata.ledger.fold import Fold, Plan, same_bits
 from errata.ledger.records import Entry, Meta
@@ -56,7 +56,7 @@ def refuse_other_weights(edit: Edit, view: ModelView, base_of: Callable[[int], s
 
 @torch.no_grad()
 def refuse_idle(number: int, view: ModelView, fold: Fold, plan: Plan, earlier: Plan | None) -> None:
-    """Raise LedgerError where the edit of this id, the newest, leaves every weight as it would be without it.
+    """Raise RefusedEditError where the edit of this id, the newest, leaves every weight as it would be without it.
 
     `plan` holds the weights with it, `earlier` those planned before it in the same transaction.
     """
@@ -67,7 +67,7 @@ def refuse_idle(number: int, view: ModelView, fold: Fold, plan: Plan, earlier: P
         before = without.weights.get(layer, view.base_weight(layer).cpu())
         if not same_bits(before, plan.weights[layer]):
             return
-    raise LedgerError(
+    raise RefusedEditError(
         f"The edit changes no weight: all of it is lost to rounding in {dtype_of(view)}; use a stronger "
         "edit or a wider dtype."
     )

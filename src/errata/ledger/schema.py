@@ -15,6 +15,7 @@ from errata.errors import LedgerError
 from errata.ledger.disk import sync, sync_directory
 
 APPLICATION = 0x45525241  # "ERRA"
+NAMES = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%'"
 
 TABLES = (
     "CREATE TABLE meta (model TEXT NOT NULL, fingerprint TEXT NOT NULL, dtype TEXT NOT NULL, created TEXT NOT NULL)",
@@ -66,7 +67,7 @@ def create(connection: sqlite3.Connection, meta: dict[str, str]) -> None:
 
 
 def check(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise LedgerError for a database that is no ledger's, or that a newer version made."""
+    """Raise LedgerError for a database that is no ledger's, that holds more, or that a newer version made."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise LedgerError(f"{path / 'ledger.sqlite'} is not a ledger's database: give the directory of a ledger.")
     version = _version(connection)
@@ -74,6 +75,13 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(
             f"The ledger at {path} has schema {version}, this version of Errata reads 1 to {SCHEMA}: "
             "use the version that made it, or a newer one."
+        )
+    strange = {row[:2] for row in connection.execute(NAMES)} ^ _names()
+    if strange:
+        kind, name = sorted(strange)[0]
+        raise LedgerError(
+            f"The database of the ledger at {path} differs from a ledger's by the {kind} {name}: take no ledger whose "
+            "maker you do not trust, or put ledger.sqlite back from a copy."
         )
 
 
@@ -124,3 +132,11 @@ def _locked(connection: sqlite3.Connection) -> Generator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _names() -> set[tuple[str, str]]:
+    """Kind and name of all that a ledger's database holds."""
+    with closing(sqlite3.connect(":memory:")) as empty:
+        for statement in TABLES:
+            empty.execute(statement)
+        return {row[:2] for row in empty.execute(NAMES)}

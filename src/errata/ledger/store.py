@@ -21,9 +21,9 @@ from errata.deltas import Edit
 from errata.errors import CorruptionError, InputError, LedgerError
 from errata.ledger.blocks import Ids
 from errata.ledger.database import open_database
-from errata.ledger.disk import speaking, sync_directory, write_durably
+from errata.ledger.disk import own_file, speaking, sync_directory, write_durably
 from errata.ledger.index import Index
-from errata.ledger.records import Entry, Event, Meta, entry_of, errata_version, now
+from errata.ledger.records import Entry, Event, Meta, entry_of, errata_version, event_of, meta_of, now
 
 TEMPORARY = ".edit.tmp"  # one name for all edits, written one at a time: a crash leaves one such file at most
 _SHARE = 100  # files that a thread checks before it takes others
@@ -60,7 +60,7 @@ class Store:
 
     def meta(self) -> Meta:
         """Which model the ledger belongs to."""
-        return Meta(*self._rows("SELECT model, fingerprint, dtype, created FROM meta")[0])
+        return meta_of(self._rows("SELECT model, fingerprint, dtype, created FROM meta"), self.path)
 
     def index(self) -> Index:
         """What the database says now; it is read again when another connection has written to it, or after a failure.
@@ -96,7 +96,8 @@ class Store:
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
-        return tuple(Event(*row) for row in self._rows("SELECT id, at, kind, edit, by, errata FROM events ORDER BY id"))
+        rows = self._rows("SELECT id, at, kind, edit, by, errata FROM events ORDER BY id")
+        return tuple(event_of(row, self.path) for row in rows)
 
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong with the database; empty when sound."""
@@ -207,7 +208,7 @@ class Store:
         """An edit's file, which is the one recorded."""
         path = self.path / "deltas" / entry.file
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = hashlib.sha256(own_file(path).read_bytes()).hexdigest()
         except OSError as error:
             raise _unreadable(entry, path, error) from error
         if found != entry.sha256:

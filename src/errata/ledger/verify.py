@@ -14,7 +14,8 @@ from errata.ledger.blocks import Ids, RunningSum
 from errata.ledger.fold import same_bits
 from errata.ledger.records import Entry, Event, listed
 from errata.ledger.store import Store
-from errata.model.view import ModelView, rounded
+from errata.model.rounding import rounded
+from errata.model.view import ModelView
 
 MEMORY = 2**30  # bytes that the sums of the layers checked together may take
 

@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from errata.errors import ErrataError, InputError
 from errata.model.placement import first_line, placed, require_divisible
+from errata.model.rounding import require_finite
 from errata.model.view import ModelView
 
 POCKET = ("gelu", "swiglu")
@@ -48,7 +49,8 @@ def load(
     device (cpu by default), or auto, which spreads a model over every device there is (see errata.model.placement).
     `tensor_parallel` divides the model between that many processes, each of which calls this.
     A hub model that was loaded before is found again without the network.
-    Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited.
+    Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited,
+    and for one with NaN or infinite weights.
     """
     if dtype is not None and dtype not in DTYPES:
         raise InputError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
@@ -75,6 +77,7 @@ def load(
     except Exception as error:  # a damaged or unknown folder fails in transformers in many ways
         raise InputError(f"The model {name!r} cannot be loaded ({first_line(error)}): {CHOICES}.") from error
     _check_complete(name, model, report)
+    require_finite(model, name)
     if placement.device is not None and model.device != placement.device:
         model.to(placement.device)
     model.eval()
