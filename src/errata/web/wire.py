@@ -230,11 +230,16 @@ class Refusal(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     code: {"model": Refusal, "description": why}
     for code, why in {
+        400: "A body that is no JSON",
         401: "No token, or another one",
         403: "Another host or origin",
         404: "No such job",
+        408: "A body that does not come",
         409: "Too late to cancel",
-        413: "A request too long",
+        413: "A body too long",
+        414: "An address too long",
         422: "A request that cannot be used",
+        429: "Too much at once: nothing was done, ask again after `Retry-After` seconds",
+        431: "Headers too long",
     }.items()
 }
