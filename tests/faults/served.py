@@ -7,7 +7,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,14 @@ def heard(line: socket.socket) -> bytes:
 def status(answer: bytes) -> int:
     """The status of an answer; 0 of none."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/") else 0
+
+
+def until(true: Callable[[], bool], patience: float = SOON) -> None:
+    """Wait until something is so; fail where it does not come."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @contextmanager

@@ -17,18 +17,9 @@ from errata.web import connections, guard
 from errata.web.guard import LARGEST, LONGEST, WIDEST, Door
 from errata.web.jobs import FOLLOWERS, QUEUED
 from tests.faults.conftest import Counted
-from tests.faults.served import SOON, TOKEN, Server, heard, serving, status
-from tests.tiny import tiny_model, tiny_tokenizer
+from tests.faults.served import SOON, TOKEN, Server, heard, serving, status, until
 
 pytest.importorskip("uvicorn", reason="the server needs uvicorn")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "tiny-gpt2"
-    tiny_model("gpt2").save_pretrained(path)
-    tiny_tokenizer().save_pretrained(path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -172,10 +163,11 @@ def test_a_full_queue_refuses_and_takes_again(server: Server, counted: Counted) 
     assert 429 in codes and codes.count(202) >= QUEUED
     code, body = server.post("/api/ledger/undo-to", {"last": 0})  # work that writes waits in the same queue
     assert code in (202, 429)
-    deadline = time.monotonic() + 120
-    while (code := json.loads(server.get(f"/api/jobs/{numbers[-1]}")[1])["state"]) != "done":
-        assert time.monotonic() < deadline, code
-        time.sleep(0.1)
+    for number in numbers:
+        assert server.post(f"/api/jobs/{number}/cancel", {})[0] in (200, 404, 409)
+    until(lambda: not [one for one in json.loads(server.get("/api/jobs")[1]) if one["ends"]])
+    shown = {one["id"]: one["state"] for one in json.loads(server.get("/api/jobs")[1])}
+    assert {shown[number] for number in numbers if number in shown} <= {"done", "cancelled"}
     assert server.post("/api/ask", {"prompt": "The capital of France is", "tokens": 1})[0] == 202
     counted("requests answered 429 and taken later", codes.count(429))
 
@@ -203,14 +195,13 @@ def test_so_many_streams_and_no_more(server: Server, counted: Counted) -> None:
     assert alive(server)
     for line in lines:
         line.close()
-    deadline = time.monotonic() + SOON
-    while True:  # seats are free again once the server has noticed
+
+    def seated() -> bool:
         with server.connect() as line:
             line.sendall(get)
-            if status(line.recv(4096)) == 200:
-                break
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+            return status(line.recv(4096)) == 200
+
+    until(seated)  # as soon as the server has noticed
     counted("requests answered 429 and taken later", 5)
 
 

@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Word = Annotated[str, Field(min_length=1, max_length=300)]
+Number = Annotated[int, Field(ge=1, le=2**53 - 1)]  # of an edit or a job; what every JSON reader holds exactly
 Kind = Literal["ask", "locate", "neuron", "preview", "commit", "undo", "redo", "diff", "compare", "export"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Request(BaseModel):
-    """What a client may send: the fields named, and no others."""
+    """What a client may send: the fields named and no others, of their own types: no false where a number belongs."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Scaling(Request):
@@ -78,21 +79,21 @@ class Preview(CaseOf):
 class Commit(Request):
     """The preview to write to the ledger; a client that knows its doubts says so."""
 
-    preview: int = Field(ge=1)
+    preview: Number
     despite_doubts: bool = False
 
 
 class UndoTo(Request):
     """The last edit that stays; 0 undoes all."""
 
-    last: int = Field(ge=0)
+    last: Number | Literal[0]
 
 
 class Diff(Request):
     """Nothing: all edits together; `a`: that edit alone; both: how the two compare."""
 
-    a: int | None = Field(default=None, ge=1)
-    b: int | None = Field(default=None, ge=1)
+    a: Number | None = None
+    b: Number | None = None
 
 
 class Compare(Request):
