@@ -1,6 +1,6 @@
 """Does Errata work at both ends of the versions it says it works with?
 
-    python benchmarks/resolutions.py lowest newest
+    python benchmarks/_resolutions.py lowest newest
 
 Makes an environment for each end, in a temporary folder: every direct dependency at its lower bound (`lowest`), or at
 the newest that is offered below its upper bound (`newest`). Then the core of the tests runs there, on the installed
@@ -77,12 +77,12 @@ def measure(end: str, torch: str, tests: list[str], folder: Path) -> dict[str, A
     wanted = {name: found for name, found in requirements().items() if name != "torch"}
     pins = [f"{name}=={lower(found)}" for name, found in wanted.items()] if end == "lowest" else []
     constraints = folder / f"{end}.txt"
-    constraints.write_text("\n".join([torch, *pins]) + "\n", encoding="utf-8")
+    constraints.write_text("\n".join([shlex.split(torch)[0], *pins]) + "\n", encoding="utf-8")
     if not (folder / end / "bin" / "python").exists():
         venv.create(folder / end, with_pip=True)
     python = folder / end / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--constraint", constraints]
-    subprocess.run([*install, torch], check=True)
+    subprocess.run([*install, *shlex.split(torch)], check=True)
     subprocess.run([*install, str(ROOT), *map(str, wanted.values())], check=True)
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
@@ -109,7 +109,7 @@ def main(ends: list[str], torch: str, tests: list[str], folder: Path, out: Path)
     known = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {"ends": {}}
     for end in ends:
         known["ends"][end] = {
-            "command": shlex.join(["python", "benchmarks/resolutions.py", end, "--torch", torch]),
+            "command": shlex.join(["python", "benchmarks/_resolutions.py", end, "--torch", torch]),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "python": sys.version.split()[0],
             **measure(end, torch, tests, folder),
