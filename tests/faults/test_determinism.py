@@ -21,8 +21,6 @@ ROOT = Path(__file__).parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "determinism.json"
 # With another number of threads: the furthest entry / the largest entry of scores and of ΔW, documented in numerics.md.
 TOLERANCE = 1e-4
-# What `errata … --json` and the files it writes say of the time and the place of a run, and nothing else.
-NOT_COMPARED: dict[str, set[str]] = {"edit": {"ledger", "saved"}, "locate": set(), "evaluate": {"results"}}
 
 
 @pytest.mark.parametrize(
