@@ -32,24 +32,25 @@ OUT = ROOT / "benchmarks" / "results" / "resolutions.json"
 ENDS = ("lowest", "newest")
 # What the tests are run with; the others of the extra `dev` look at the source, not at the package.
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "beartype", "captum", "duckdb", "httpx")
-CORE = (
+CORE = (  # something of every part, and what each direct dependency is for
     "tests/test_deltas.py",
     "tests/test_facts.py",
-    "tests/test_history.py",
     "tests/test_methods.py",
     "tests/test_neurons.py",
-    "tests/test_scores.py",
-    "tests/model",
-    "tests/ledger",
-    "tests/localizers/test_knowledge_neurons.py",
+    "tests/model/test_hooks.py",
+    "tests/model/test_load.py",
+    "tests/model/test_opaque.py",
+    "tests/model/test_view.py",
+    "tests/ledger/test_ledger.py",
+    "tests/ledger/test_refusals.py",
     "tests/editors/test_rome.py",
-    "tests/export",
-    "tests/bulk",
+    "tests/export/test_adapter.py",
+    "tests/export/test_push.py",
+    "tests/bulk/test_run.py",
+    "tests/bulk/test_shards.py",
+    "tests/evaluation/test_harness.py",
     "tests/cli/test_edit.py",
-    "tests/cli/test_look.py",
-    "tests/cli/test_serve.py",
     "tests/web/test_guard.py",
-    "tests/web/test_jobs.py",
     "tests/web/test_routes.py",
 )
 SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")

