@@ -206,6 +206,7 @@ def test_so_many_streams_and_no_more(server: Server, counted: Counted) -> None:
     counted("requests answered 429 and taken later", 5)
 
 
+@pytest.mark.faults
 def test_so_many_connections_and_no_more(server: Server, counted: Counted) -> None:
     """Silent connections are cut off; while there are too many, others hear 429, and then the server goes on."""
     more = 2 * connections.MOST + 60
