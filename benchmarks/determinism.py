@@ -102,6 +102,7 @@ def runs(model: str, names: list[str], threads: list[int], folder: Path) -> list
             **os.environ,
             "PYTHONHASHSEED": str(turn + 1),
             "OMP_NUM_THREADS": str(count),
+            "OMP_WAIT_POLICY": "passive",  # idle threads do not spin where other processes want the cores
             "ERRATA_CACHE": str(place / "cache"),
             "HF_HUB_OFFLINE": "1",
         }
