@@ -42,6 +42,7 @@ def resolutions(result: dict[str, Any]) -> str:
         "|---|---|---|",
         *(f"| {name} | {low['versions'][name]} | {new['versions'][name]} |" for name in low["versions"]),
         f"| tests passed | {low['tests']['passed']} | {new['tests']['passed']} |",
+        f"| failed | {len(low['failed_tests'])} | {len(new['failed_tests'])} |",
         f"| skipped | {low['tests'].get('skipped', 0)} | {new['tests'].get('skipped', 0)} |",
     ]
     return "\n".join(rows)

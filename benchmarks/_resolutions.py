@@ -53,6 +53,7 @@ CORE = (  # something of every part, and what each direct dependency is for
     "tests/web/test_guard.py",
     "tests/web/test_routes.py",
 )
+FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 SUMMARY = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 
 
@@ -93,6 +94,7 @@ def measure(end: str, torch: str, tests: list[str], folder: Path) -> dict[str, A
     return {
         "versions": versions(python, ["torch", *sorted(wanted)]),
         "tests": {kind.removesuffix("s"): int(n) for n, kind in SUMMARY.findall(done.stdout.splitlines()[-1])},
+        "failed_tests": sorted(set(FAILED.findall(done.stdout))),
         "exit_code": done.returncode,
         "seconds": round(time.perf_counter() - begun),
     }

