@@ -19,7 +19,7 @@ from tests.faults.conftest import Counted
 
 ROOT = Path(__file__).parent.parent.parent
 RESULT = ROOT / "benchmarks" / "results" / "determinism.json"
-# With another number of threads: the furthest entry / the largest entry of scores and of ΔW, as docs/reliability.md says.
+# With other threads: the furthest entry / the largest entry of scores and of ΔW, as docs/reliability.md says.
 TOLERANCE = 1e-3
 # Adam divides a gradient by its size: where it is nearly zero, its rounding decides which way the entry goes.
 LOOSE = {f"editors.{name}": 3e-2 for name in ("ft_l", "ft_m", "loc_ft_bf")}
