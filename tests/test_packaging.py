@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-TARGETS = {"help", "demo", "test", "test-slow", "check", "fix", "bench", "clean"}
+TARGETS = {
+    *("help", "demo", "test", "test-slow", "test-faults", "test-lowest", "test-newest"),
+    *("check", "fix", "bench", "licences", "sbom", "audit", "clean"),
+}
 
 
 @pytest.fixture(scope="module")

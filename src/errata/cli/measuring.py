@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from errata.cli import output
+from errata.cli.hidden import without_secrets
 from errata.errors import UNREADABLE, InputError
 from errata.strict import json_in
 
@@ -37,8 +38,8 @@ Render = Annotated[
 
 
 def command_line() -> str:
-    """The command as it was given."""
-    return shlex.join(["errata", *sys.argv[1:]])
+    """The command as it was given, without secrets."""
+    return shlex.join(["errata", *without_secrets(sys.argv[1:])])
 
 
 def name_of(model: str, data: str | None) -> str:
