@@ -2,7 +2,7 @@
 #
 # TORCH is what pip is asked for when .venv has no PyTorch yet; any pip arguments will do. The pinned version is the one
 # the tests run with. For a build of your own choice (a GPU, CPU only):  make clean && make demo TORCH='torch==2.13.0 …'
-# ARGS goes to the command of demo, test, test-slow, test-faults and bench, for example  make test ARGS='tests/ledger -x'
+# ARGS goes to the command of demo, the tests, audit and bench, for example  make test ARGS='tests/ledger -x'
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,7 +20,7 @@ TESTING := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults check fix bench house notebooks venv clean
+.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench house notebooks licences sbom audit venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,23 @@ check: $(READY)  ## Lint, formatting, types, architecture.
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/pyright
 	$(PYTEST) --noconftest tests/test_architecture.py
+
+test-lowest: $(READY)  ## Run the core of the tests with every dependency at its lower bound.
+	$(PYTHON) benchmarks/_resolutions.py lowest --torch '$(TORCH)' $(ARGS)
+
+test-newest: $(READY)  ## Run the core of the tests with every dependency at its newest.
+	$(PYTHON) benchmarks/_resolutions.py newest --torch '$(TORCH)' $(ARGS)
+
+licences: $(READY)  ## Write docs/licences.md from what is installed.
+	$(PYTHON) -m benchmarks._licences docs/licences.md
+
+sbom: $(READY)  ## Write build/sbom.json: all that is installed, as CycloneDX.
+	@mkdir -p build
+	$(PYTHON) -m cyclonedx_py environment --pyproject pyproject.toml --mc-type library --output-format JSON \
+		--output-reproducible --output-file build/sbom.json $(PYTHON)
+
+audit: $(READY)  ## Ask for known vulnerabilities of what is installed.
+	@$(PYTHON) -m benchmarks._audit $(ARGS)
 
 fix: $(READY)  ## Repair what ruff can repair.
 	$(VENV)/bin/ruff check --fix

@@ -42,7 +42,8 @@ from errata.ledger.blocks import BLOCK, RunningSum
 from errata.ledger.fold import same_bits
 from errata.ledger.store import Store
 from errata.methods import versions
-from errata.model.view import ModelView, rounded
+from errata.model.rounding import rounded
+from errata.model.view import ModelView
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS, UNDONE, RUNS, SAMPLE = (100, 1000, 5000), 137, 5, 50

@@ -21,7 +21,7 @@ ROWS: tuple[frozenset[str], ...] = tuple(
     frozenset(row.split())
     for row in (
         "errors",
-        "registry endpoint progress",
+        "registry endpoint progress strict",
         "facts neurons deltas scores history",
         "model",
         "associative ledger",

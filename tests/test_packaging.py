@@ -20,7 +20,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-TARGETS = {"help", "demo", "test", "test-slow", "check", "fix", "bench", "house", "notebooks", "clean"}
+TARGETS = {
+    *("help", "demo", "test", "test-slow", "test-faults", "test-lowest", "test-newest"),
+    *("check", "fix", "bench", "house", "notebooks", "licences", "sbom", "audit", "clean"),
+}
 
 
 @pytest.fixture(scope="module")

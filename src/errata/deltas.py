@@ -17,6 +17,7 @@ from torch import Tensor
 
 from errata.errors import UNREADABLE, InputError
 from errata.facts import Fact
+from errata.strict import json_of
 
 FORMAT = "errata-edit-1"
 STATE = "state."
@@ -85,6 +86,7 @@ class Edit:
     """An ordered list of weight deltas that makes some facts true, with how it was computed.
 
     `state` is what the method's later edits need to know of this one, such as its keys; it changes no weight.
+    Raises InputError for a state that is not finite.
     """
 
     deltas: tuple[WeightDelta, ...]
@@ -94,6 +96,11 @@ class Edit:
     measured: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     state: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, tensor in self.state.items():
+            if not bool(torch.isfinite(tensor).all()):
+                raise InputError(f"The edit's {name} has NaN or infinite entries: later edits could not go on from it.")
 
     def norm(self) -> float:
         """Root of the summed squared norms of the deltas."""
@@ -136,7 +143,7 @@ class Edit:
                 metadata = file.metadata() or {}
                 if FORMAT not in metadata:
                     raise ValueError(f"its header has no {FORMAT!r} entry")
-                header = json.loads(metadata[FORMAT])
+                header = json_of(metadata[FORMAT])
                 deltas = tuple(
                     WeightDelta(
                         layer=int(row["layer"]),

@@ -43,8 +43,13 @@ class Endpoint:
     pause: float = 1.0
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"https?://[\w.:\[\]-]+(/\S*)?", self.url):
-            raise InputError(f"The address {self.url!r} is no endpoint: give one like http://localhost:8000/v1.")
+        if not re.fullmatch(r"https?://[\w.:\[\]-]+(/[^\s?#]*)?", self.url):
+            shown = self.url.rpartition("@")[2].partition("?")[0]  # what else may stand there is a secret
+            raise InputError(
+                f"The address {shown!r} is no endpoint: give one like http://localhost:8000/v1, without user and query."
+            )
+        if self.key_variable is not None and not re.fullmatch(r"[A-Za-z_]\w*", self.key_variable, re.ASCII):
+            raise InputError("The key's variable has no name: give one such as OPENAI_API_KEY, never the key itself.")
         if self.attempts < 1:
             raise InputError(f"Expected 1 attempt or more, found {self.attempts}: give for example 3.")
 

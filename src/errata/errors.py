@@ -11,14 +11,18 @@ ErrataError                   one sentence: what was expected, what was found, w
 ├── MissingPackageError       an optional package that is not installed
 └── LedgerError               a ledger that cannot be opened or changed
     ├── ConflictError         an edit of a subject and relation that an applied edit already changes
+    ├── RefusedEditError      an edit that changes no weight, or makes one that is not finite
     └── CorruptionError       a file or a weight that is not what was recorded
 """
 
 import difflib
 from collections.abc import Iterable
 
-# What reading a damaged file, or one of another kind, can raise.
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+# What reading a damaged file, or one of another kind, can raise; PyTorch says RuntimeError of a shape, dtype or number.
+UNREADABLE = (
+    *(OSError, ValueError, LookupError, TypeError, AttributeError),
+    *(ArithmeticError, RuntimeError, MemoryError),
+)
 
 
 class ErrataError(Exception):
@@ -93,6 +97,10 @@ class ConflictError(LedgerError):
     def __init__(self, message: str, ids: tuple[int, ...]) -> None:
         super().__init__(message)
         self.ids = ids
+
+
+class RefusedEditError(LedgerError):
+    """An edit refused for what it does to the weights: it changes none, or makes one that is NaN or infinite."""
 
 
 class CorruptionError(LedgerError):

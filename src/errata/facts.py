@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from errata.errors import InputError
 
 SLOT = "{}"
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Fact:
             value = getattr(self, entry.name)
             if not isinstance(value, str) and (value is not None or entry.name in ("subject", "prompt")):
                 raise InputError(f"The {entry.name} of a fact is {value!r}: give it as text.")
+            if value is not None and _HALF.search(value):
+                raise InputError(f"The {entry.name} of a fact holds half of a surrogate pair: give whole characters.")
         subject = self.subject.strip()
         if not subject:
             raise InputError("The subject is empty: give the entity the fact is about.")

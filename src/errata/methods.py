@@ -18,6 +18,7 @@ from errata.errors import EditError, InputError, unknown
 from errata.facts import Fact
 from errata.history import History
 from errata.model.hooks import count_hooks
+from errata.model.rounding import require_finite
 from errata.model.view import ModelView
 from errata.neurons import Attribution
 
@@ -63,8 +64,8 @@ class Editor(ABC):
 
         `history` holds the edits that are in the view's weights, for methods that remember; none by default.
         Raises InputError for no facts or a fact without target, UnsupportedModelError for a model whose weights cannot
-        be edited, EditError when the method fails or when it leaves a
-        weight or a hook of the model changed.
+        be edited or are not finite, EditError when the method fails, when its edit makes a weight NaN or infinite, or
+        when it leaves a weight or a hook of the model changed.
         """
         if not facts:
             raise InputError("There are no facts to edit: give at least one.")
@@ -84,10 +85,13 @@ class Editor(ABC):
 
     def _checked(self, view: ModelView, facts: Sequence[Fact] | None, history: History) -> Computed:
         view.require_editable()
+        require_finite(view.model, view.name)
         before = _census(view)
         found = self._close(view, history) if facts is None else self._edit(view, facts, history)
         if _census(view) != before:
             raise EditError(f"The editor {self.name} left the model changed: an editor must only compute an edit.")
+        for _ in view.changed(found.deltas):  # what overflows is refused here, and not where it is written
+            pass
         return found
 
     def _provenance(self, view: ModelView, facts: tuple[Fact, ...], found: Computed) -> Edit:

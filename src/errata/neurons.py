@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errata.errors import UNREADABLE, InputError
+from errata.strict import json_in
 
 Neuron = tuple[int, int]
 FORMAT = "errata-neurons-1"
@@ -128,7 +129,7 @@ class NeuronSet:
     def load(cls, path: str | Path) -> NeuronSet:
         """Read a set written by `save`; raises InputError for anything else."""
         try:
-            row = json.loads(Path(path).read_text(encoding="utf-8"))
+            row = json_in(Path(path))
             if row["format"] != FORMAT:
                 raise ValueError(f"its format is {row['format']!r}, expected {FORMAT!r}")
             numbers = [row["n_layers"], row["d_ff"], *(number for pair in row["neurons"] for number in pair)]

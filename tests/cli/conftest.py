@@ -85,8 +85,4 @@ def edit_options() -> list[str]:
 
 def listing(path: Path) -> dict[str, bytes]:
     """Every file below a directory with its bytes; a database's side files hold nothing of their own."""
-    return {
-        os.fspath(file.relative_to(path)): file.read_bytes()
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and not file.name.endswith(("-wal", "-shm"))
-    }
+    return {os.fspath(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}

@@ -145,7 +145,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_whose_rows_do_not_fit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.safetensors"
-    tensors = {"starts": torch.tensor([0, 1]), "neurons": torch.tensor([99]), "values": torch.tensor([1.0])}
+    tensors = {"starts": torch.tensor([0, 1]), "neurons": torch.tensor([99]).int(), "values": torch.tensor([1.0])}
     save_file(tensors, path, {"format": FORMAT, "header": f'{{"n_layers": {LAYERS}, "d_ff": {D_FF}}}'})
     with pytest.raises(InputError, match="do not fit together"):
         Strengths.load(path)

@@ -56,7 +56,8 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 def test_known_codes_are_stored_too(tmp_path: Path) -> None:
     path, memory = tmp_path / "detector", torch.rand(5, 3, generator=torch.Generator().manual_seed(1))
-    detector(kind="fact_code", memory=memory).save(path)
+    answer = {"size": 4, "layers": [1.0, 0.5], "sharpness": 20.0}
+    detector(kind="fact_code", memory=memory, answer=answer).save(path)
     found = Trained.load(path).memory
     assert found is not None and torch.equal(found, memory.half().float())
     detector(memory=torch.rand(5, 4)).save(path)

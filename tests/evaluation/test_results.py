@@ -104,7 +104,7 @@ def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(InputError, match=r"settings .* cannot be written as JSON"):
         header(settings={"lr": value})
     found = damaged(3, after={"generation": {"efficacy": value}})
-    assert "x.jsonl, line 3: expected one JSON object" in refused(found) and "is no number" in refused(found)
+    assert "x.jsonl, line 3: expected one JSON object" in refused(found) and "is no finite number" in refused(found)
 
 
 def test_rows_that_do_not_fit_are_refused() -> None:
@@ -143,7 +143,7 @@ def test_rows_that_do_not_fit_are_refused() -> None:
         (damaged(4, seed=0, case="a"), "The case a has 2 rows of seed 0"),
         (to_lines(RESULTS)[:-20], "line 4: expected one JSON object, found"),
         ("\n".join(lines()[:-1]), "expected 3 rows, found 2"),
-        (damaged(3).replace('"seed": 1', '"seed": 1e999'), "line 3: expected a whole number under 'seed'"),
+        (damaged(3).replace('"seed": 1', '"seed": 1e9'), "line 3: expected a whole number under 'seed'"),
     ],
 )
 def test_damage_is_named_by_line(text: str, expected: str) -> None:
@@ -152,7 +152,7 @@ def test_damage_is_named_by_line(text: str, expected: str) -> None:
 
 def test_numbers_too_large_are_no_numbers() -> None:
     text = to_lines(RESULTS).replace('"locality": 0.5', '"locality": 1e999')
-    assert "line 2: expected finite numbers by protocol and metric" in refused(text)
+    assert "line 2: expected one JSON object" in refused(text)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

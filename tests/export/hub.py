@@ -69,7 +69,7 @@ class Hub:
         if repo.startswith("other/"):
             return 403, {"error": "You don't have the rights to create a model under the namespace other"}
         status = 409 if repo in self.private else 200
-        self.private.setdefault(repo, row.get("visibility") == "private")
+        self.private.setdefault(repo, row.get("visibility") == "private" or bool(row.get("private")))  # older clients
         self.files.setdefault(f"{repo}@main", {})
         return status, {"url": f"{self.url}/{repo}", "id": repo, "name": repo}
 

@@ -12,13 +12,16 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from errata.deltas import Edit
 from errata.errors import CorruptionError, ErrataError, InputError, LedgerError
 from errata.export import peft_adapter
 from errata.export.adapter_file import CONFIG, WEIGHTS
 from errata.export.incoming import source_of, take
 from errata.ledger import Ledger
+from errata.ledger.store import Store
 from errata.model.view import ModelView
 from tests.export.conftest import logits, small_edit
+from tests.ledger.conftest import contents
 from tests.tiny import tiny, tiny_model
 
 
@@ -75,8 +78,8 @@ def test_a_ledger_comes_back_edit_by_edit(view: ModelView, book: Ledger, tmp_pat
         assert ledger.applied == (3, 4)
 
 
-def test_an_import_that_fails_in_the_middle_leaves_the_weights_as_they_were(
-    view: ModelView, book: Ledger, tmp_path: Path
+def test_an_import_that_fails_in_the_middle_leaves_everything_as_it_was(
+    view: ModelView, book: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second edit's conflict is found when the first is in; with supersede, what gave way comes back."""
     again = tiny("gpt2")
@@ -86,14 +89,18 @@ def test_an_import_that_fails_in_the_middle_leaves_the_weights_as_they_were(
         with pytest.raises(LedgerError, match="both about"):
             take(source_of(tmp_path / "book"), again, ledger)
         assert ledger.applied == (1,) and again.weights_sha256() == before
+        found, add = contents(ledger.path), Store.add
 
-        def stop(words: str) -> None:
-            if words.endswith("4"):
+        def stop(store: Store, number: int, edit: Edit) -> None:
+            add(store, number, edit)
+            if number == 3:
                 raise KeyboardInterrupt
 
+        monkeypatch.setattr(Store, "add", stop)
         with pytest.raises(KeyboardInterrupt):
-            take(source_of(tmp_path / "book"), again, ledger, supersede=True, say=stop)
+            take(source_of(tmp_path / "book"), again, ledger, supersede=True)
         assert ledger.applied == (1,) and again.weights_sha256() == before
+        assert contents(ledger.path) == found
 
 
 def test_another_models_adapter_needs_to_be_rebased(adapter: Path, book: Ledger, tmp_path: Path) -> None:
@@ -196,8 +203,8 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "alpha pattern": (change_config(alpha_pattern={"c_proj": 2}), "alpha_pattern"),
     "r is another": (change_config(r=3), "no scale"),
     "r is text": (change_config(r="4"), "no scale"),
-    "alpha is NaN": (change_config(lora_alpha=float("nan")), "no scale"),
-    "alpha is infinite": (change_config(lora_alpha=float("inf")), "no scale"),
+    "alpha is NaN": (change_config(lora_alpha=float("nan")), "is no finite number"),
+    "alpha is infinite": (change_config(lora_alpha=float("inf")), "is no finite number"),
     "alpha is missing": (change_config(lora_alpha=None), "no scale"),
     "NaN": (change_tensors(fill("lora_A", float("nan"))), "NaN or infinite"),
     "infinite": (change_tensors(fill("lora_B", float("inf"))), "NaN or infinite"),
@@ -265,5 +272,5 @@ def test_a_ledger_whose_database_names_a_file_elsewhere_is_refused(
     shutil.copytree(tmp_path / "book", tmp_path / "copy")
     with sqlite3.connect(tmp_path / "copy/ledger.sqlite") as database:
         database.execute("UPDATE entries SET file = '../../book/deltas/' || file")
-    with pytest.raises(CorruptionError, match="leads out of the ledger"):
+    with pytest.raises(CorruptionError, match="leads out of the folder"):
         import_into(tiny("gpt2"), tmp_path / "again", tmp_path / "copy")

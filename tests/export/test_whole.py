@@ -57,3 +57,26 @@ def test_only_an_export_gives_way_and_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="make it first"), whole(tmp_path / "a/b"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine", "out"]
+
+
+def test_where_names_cannot_be_exchanged_the_old_one_is_moved_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, replace = tmp_path / "out", Path.replace
+    with whole(out) as folder:
+        fill(folder, "one")
+    monkeypatch.setattr("errata.export.whole._exchanged", lambda *_: False)
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise OSError(5, "Input/output error")
+        return replace(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(InputError, match="Input/output error"), whole(out, overwrite=True) as folder:
+            fill(folder, "two")
+    assert (out / "weights").read_text() == "one"
+    with whole(out, overwrite=True) as folder:
+        fill(folder, "two")
+    assert (out / "weights").read_text() == "two" and list(tmp_path.iterdir()) == [out]

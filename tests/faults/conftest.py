@@ -10,12 +10,14 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from errata.methods import versions
+from errata.model.view import ModelView
+from tests.tiny import tiny, tiny_model, tiny_tokenizer
 
 COUNT = "count: "
 FILE = "ERRATA_RELIABILITY"
@@ -26,10 +28,31 @@ outcomes: Counter[str] = Counter()
 seconds: list[float] = []
 
 
+@pytest.fixture(scope="session")
+def _model() -> ModelView:
+    return tiny("gpt2")
+
+
+@pytest.fixture
+def view(_model: ModelView) -> Iterator[ModelView]:
+    """A tiny model that the tests share: unedited at the beginning of each."""
+    yield _model
+    _model.restore()
+
+
 @pytest.fixture
 def counted(record_property: Callable[[str, object], None]) -> Counted:
     """`counted(what, n)`: n more of something went well, should this test pass."""
     return lambda what, n: record_property(COUNT + what, n)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny GPT-2 and its tokenizer, saved."""
+    path = tmp_path_factory.mktemp("models") / "tiny-gpt2"
+    tiny_model("gpt2").save_pretrained(path)
+    tiny_tokenizer().save_pretrained(path)
+    return path
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -7,7 +7,8 @@ import torch
 
 from errata.ledger import Ledger
 from errata.ledger.compare import top_singular_value
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 from tests.ledger.conftest import random_edit
 
 

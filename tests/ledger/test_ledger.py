@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from errata.deltas import Edit
 from errata.errors import ConflictError, LedgerError
 from errata.ledger import Ledger
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 from tests.ledger.conftest import bits, equal, random_edit
 from tests.tiny import tiny as make
 
@@ -180,6 +181,28 @@ def test_superseding_with_the_same_deltas_is_a_change(view: ModelView, tmp_path:
         state = bits(view)
         assert ledger.apply(random_edit(view, 0), supersede=True) == 2
         assert equal(bits(view), state)
+
+
+def test_several_edits_at_once_are_all_there_or_none(view: ModelView, tmp_path: Path) -> None:
+    edits = [random_edit(view, seed, (seed % 3,)) for seed in range(6)]
+    with Ledger.open(tmp_path / "one by one", view) as ledger:
+        for edit in edits:
+            ledger.apply(edit)
+        expected = bits(view)
+    view.restore()
+    with Ledger.open(tmp_path / "at once", view) as ledger:
+        before = bits(view)
+        with pytest.raises(ConflictError):
+            ledger.apply_all([*edits, random_edit(view, 2)])
+        with pytest.raises(LedgerError, match="changes no weight"):
+            ledger.apply_all([*edits, Edit((), "nothing", ())])
+        assert equal(bits(view), before) and ledger.entries() == () == ledger.events()
+        assert not any((ledger.path / "deltas").iterdir())
+        assert ledger.apply_all([]) == ()
+        assert ledger.apply_all(edits) == (1, 2, 3, 4, 5, 6)
+        assert equal(bits(view), expected) and ledger.verify().ok
+        assert ledger.apply_all([random_edit(view, 0), random_edit(view, 0, (1,))], supersede=True) == (7, 8)
+        assert ledger.applied == (2, 3, 4, 5, 6, 8) and ledger.verify().ok
 
 
 def test_edits_are_kept_whole(view: ModelView, tmp_path: Path) -> None:

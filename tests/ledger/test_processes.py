@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from errata.errors import ConflictError, LedgerError
-from errata.ledger import Ledger, store
+from errata.ledger import Ledger, database, store
 from errata.model.view import ModelView
 from tests.ledger.conftest import bits, equal, random_edit
 
@@ -36,7 +36,7 @@ def test_changes_of_another_process_are_taken_up(tiny: Tiny, tmp_path: Path) -> 
 
 
 def test_a_busy_ledger_says_so(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     view = tiny("gpt2")
     with Ledger.open(tmp_path, view) as ledger:
         other = store.Store.open(tmp_path, None)

@@ -10,6 +10,7 @@ import torch
 from errata.deltas import Edit
 from errata.errors import CorruptionError, ErrataError, LedgerError
 from errata.ledger import Ledger
+from errata.ledger.schema import SCHEMA
 from errata.ledger.store import Store
 from errata.model.view import ModelView
 from tests.ledger.conftest import bits, contents, equal, random_edit
@@ -91,9 +92,9 @@ def test_other_databases_are_refused(view: ModelView, tmp_path: Path) -> None:
     path = tmp_path / "ledger"
     Ledger.open(path, view).close()
     with sqlite3.connect(path / "ledger.sqlite") as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {SCHEMA + 1}")
     connection.close()
-    with pytest.raises(LedgerError, match="has schema 2, this version of Errata reads 1"):
+    with pytest.raises(LedgerError, match=f"has schema {SCHEMA + 1}, this version of Errata reads 1 to {SCHEMA}"):
         Ledger.open(path, view)
     (foreign := tmp_path / "foreign").mkdir()
     with sqlite3.connect(foreign / "ledger.sqlite") as connection:

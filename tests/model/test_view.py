@@ -12,7 +12,8 @@ from errata import WeightDelta
 from errata.deltas import fingerprint
 from errata.errors import EditError, UnsupportedModelError
 from errata.model.hooks import count_hooks
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 from tests.tiny import ARCHITECTURES, D_MODEL, LAYERS, tiny, tiny_model, tiny_tokenizer
 
 BOTH_WAYS = ("gpt2", "llama")  # Wᵀ and W

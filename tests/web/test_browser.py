@@ -19,6 +19,7 @@ from errata.model.load import load
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 Browser, Page, expect = sync_api.Browser, sync_api.Page, sync_api.expect
+Request, Route = sync_api.Request, sync_api.Route
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium is installed to look at the page with")
 
@@ -198,6 +199,40 @@ def test_a_killed_server_is_noticed_and_found_again(browser: Browser, server: Se
         expect(page.locator("#preview progress")).to_have_count(0)
         ask(page)
         assert answer(page) == "English"
+
+
+def test_a_busy_server_is_asked_again_and_a_full_one_is_named(browser: Browser, server: Server) -> None:
+    with tab(browser, server.url) as page:
+        asked: list[str] = []
+
+        def busy(route: Route, request: Request) -> None:
+            asked.append(request.url)
+            if len(asked) < 3:
+                route.fulfill(
+                    status=429, headers={"retry-after": "0.2"}, json={"error": "64 jobs are waiting already."}
+                )
+            else:
+                route.continue_()
+
+        page.route("**/api/ask", busy)
+        page.fill("#prompt", PROMPT)
+        page.press("#prompt", "Enter")
+        expect(page.locator("#toast")).to_contain_text("Asking again")
+        expect(page.locator("#answer .odds").first).to_be_visible()
+        assert len(asked) == 3
+        page.unroute("**/api/ask")
+        page.route("**/api/ask", lambda route: route.fulfill(status=429, headers={"retry-after": "0.01"}, json={}))
+        page.press("#prompt", "Enter")
+        expect(page.locator("#toast")).to_contain_text("nothing was done")
+
+        page.route("**/api/events", lambda route: route.fulfill(status=429, json={"error": "64 streams are open."}))
+        page.reload()
+        expect(page.locator("#lost")).to_contain_text("Close another tab")
+        page.click("#language")
+        expect(page.locator("#lost")).to_contain_text("已达上限")
+        page.unroute("**/api/events")
+        expect(page.locator("#lost")).to_be_hidden()
+        expect(page.locator("#model")).to_contain_text("pocket-gelu")
 
 
 def test_it_works_by_keyboard_on_a_phone_in_the_dark_and_in_chinese(browser: Browser, server: Server) -> None:

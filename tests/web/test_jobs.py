@@ -148,9 +148,10 @@ def test_followers_begin_with_all_there_is_and_hear_the_rest() -> None:
 
 def test_old_jobs_are_forgotten() -> None:
     async def story(board: Board) -> None:
-        numbers = [board.add("ask", {}, lambda _, __: {}).id for _ in range(KEPT + 10)]
-        for number in numbers:
-            await over(board, number)
+        numbers: list[int] = []
+        for _ in range(KEPT + 10):
+            numbers.append(board.add("ask", {}, lambda _, __: {}).id)
+            await over(board, numbers[-1])
         board.add("ask", {}, lambda _, __: {})
         assert len(board.jobs()) <= KEPT + 1 and board.job(numbers[0]) is None
         assert board.jobs()[-2].result == {} and board.jobs()[0].result is None

@@ -228,3 +228,30 @@ def test_the_page_and_its_files_are_served_and_nothing_beside_them(served: Serve
     (tmp_path / "secret").write_text("secret")
     for name in ("../wire.py", "%2e%2e/wire.py", "..%2fwire.py", f"/{tmp_path}/secret", "//etc/passwd"):
         assert served.client.get(f"/static/{name}").status_code == 404
+
+
+def test_a_value_of_another_type_is_no_number(served: Served) -> None:
+    """`false` is no 0: it would undo every edit."""
+    commit(served)
+    for path, body in {
+        "ledger/undo-to": {"last": False},
+        "commit": {"preview": True},
+        "neuron": {"layer": False, "index": 0},
+        "ask": {"prompt": "The capital of France is", "tokens": "3"},
+        "preview": {**FACT, "supersede": 1},
+        "diff": {"a": 2**70},
+    }.items():
+        assert served.client.post(f"/api/{path}", json=body).status_code == 422, path
+    assert served.client.post(f"/api/ledger/{2**70}/undo").status_code == 422
+    assert served.client.get("/api/state").json()["applied"] == 1
+
+
+def test_bodies_that_are_no_json_and_methods_that_are_none(served: Served) -> None:
+    for body in (b"{", b"[" * 30000, b'{"tokens": ' + b"9" * 5000 + b"}", b'{"prompt": "\xff"}', b'"\\ud800"'):
+        refused = served.client.post("/api/ask", content=body, headers={"content-type": "application/json"})
+        assert refused.status_code in (400, 422) and refused.json()["error"], body[:20]
+    surrogate = served.client.post("/api/ask", content=b'{"prompt": "x", "\\ud800": 1}')
+    assert surrogate.status_code == 422
+    wrong = served.client.delete("/api/jobs")
+    assert wrong.status_code == 405 and wrong.headers["allow"] == "GET"
+    assert served.client.get("/api/state/", follow_redirects=False).status_code == 404

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from errata.deltas import fingerprint
 from errata.errors import UNREADABLE
+from errata.strict import json_of
 
 FORMAT = "errata-statistics-1"
 log = logging.getLogger(__name__)
@@ -41,14 +42,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
     try:
         with safetensors.safe_open(str(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {})[FORMAT])
+            header = json_of((file.metadata() or {})[FORMAT])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         if {name: fingerprint(tensor) for name, tensor in tensors.items()} != header["content"]:
             raise ValueError("its content is not what was written")
     except (*UNREADABLE, safetensors.SafetensorError) as error:
-        log.warning("%s is damaged (%s) and is measured anew.", path, error)
+        damaged(path, error)
         return None
     return tensors, header
+
+
+def damaged(path: Path, error: Exception) -> None:
+    """Note that a file is not what was written."""
+    log.warning("%s is damaged (%s) and is measured anew.", path, error)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:

@@ -21,9 +21,9 @@ from tqdm.auto import tqdm
 from errata.associative import cache
 from errata.associative.batches import ROWS, WINDOW, batches, beginning, source, tokenizer_sha256
 from errata.associative.streaming import layer_keys
-from errata.associative.sums import Sums, finite, unbounded
+from errata.associative.sums import Sums, finite, unbounded, whole
 from errata.associative.weights import unedited_sha256
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.model.view import ModelView
 
 SAVE_SECONDS = 60.0
@@ -126,8 +126,12 @@ def _kept(view: ModelView, path: Path) -> Covariance | None:
     if read is None:
         return None
     tensors, header = read
-    facts: dict[str, Any] = {**header["found"], "error": unbounded(header["found"]["error"])}
-    found = Covariance(tensors["matrix"], **facts)
+    try:
+        facts: dict[str, Any] = {**header["found"], "error": unbounded(header["found"]["error"])}
+        found = Covariance(whole(tensors["matrix"], view.d_ff, view.d_ff), **facts)
+    except UNREADABLE as error:
+        cache.damaged(path, error)
+        return None
     view.memo[key] = found
     return found
 
@@ -183,7 +187,11 @@ def _measure(
 
 def _resumed(view: ModelView, path: Path) -> Sums:
     kept = cache.read(path)
-    return Sums(view.d_ff) if kept is None else Sums.restored(*kept)
+    try:
+        return Sums(view.d_ff) if kept is None else Sums.restored(view.d_ff, *kept)
+    except UNREADABLE as error:
+        cache.damaged(path, error)
+        return Sums(view.d_ff)
 
 
 def _keep(path: Path, found: Covariance) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from errata.facts import Fact
 from errata.model.head import decoder_of
 from errata.model.hooks import capture_inputs, capture_outputs, frozen
-from errata.model.tokens import Tokens, encode_fact, pad, pad_id, position_arguments
+from errata.model.tokens import Tokens, encode_fact, pad, pad_id, position_arguments, require_room
 from errata.model.view import ModelView
 
 ROWS = 128
@@ -54,6 +54,7 @@ def _mean(keys: Tensor, contexts: int) -> Tensor:
 def _at_subject(view: ModelView, read: Sequence[tuple[nn.Module, bool]], rows: Sequence[Tokens]) -> list[Tensor]:
     """Of every module what goes in (true) or comes out (false) at each row's subject's last token."""
     found: list[list[Tensor]] = [[] for _ in read]
+    require_room(view.model, (row.ids for row in rows))
     ins, outs = [module for module, goes_in in read if goes_in], [module for module, goes_in in read if not goes_in]
     with frozen(view.model):
         for at in range(0, len(rows), ROWS):

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from errata.model.hooks import frozen
-from errata.model.tokens import encode, pad_id
+from errata.model.tokens import encode, pad_id, require_room
 from errata.model.view import ModelView
 
 
@@ -24,6 +24,7 @@ def sample_tokens(
     is none, from a random token.
     """
     start = list(start) or list(encode(view.tokenizer, "").ids)
+    require_room(view.model, [range(length)])
     generator = torch.Generator().manual_seed(seed)
     if start:
         first = torch.tensor(start).repeat(count, 1)

@@ -63,13 +63,22 @@ class Sums:
         return {**{name: getattr(self, name) for name in names}, "error": finite(self.error)}
 
     @classmethod
-    def restored(cls, tensors: dict[str, Tensor], header: dict[str, Any]) -> Sums:
-        """The sums that `tensors` and `header` were taken from."""
+    def restored(cls, d_ff: int, tensors: dict[str, Tensor], header: dict[str, Any]) -> Sums:
+        """The sums that `tensors` and `header` were taken from; raises one of UNREADABLE for others'."""
         found = cls(0)
-        found.halves, found.held_out = [tensors["one"], tensors["other"]], tensors["held_out"]
-        found.counts, found.batches, found.checked = header["counts"], header["batches"], header["checked"]
-        found.error, found.seconds = unbounded(header["error"]), header["seconds"]
+        found.halves = [whole(tensors[name], d_ff, d_ff) for name in ("one", "other")]
+        found.held_out = whole(tensors["held_out"], len(tensors["held_out"]), d_ff)
+        one, other = map(int, header["counts"])
+        found.counts, found.batches, found.checked = [one, other], int(header["batches"]), int(header["checked"])
+        found.error, found.seconds = unbounded(header["error"]), float(header["seconds"])
         return found
+
+
+def whole(matrix: Tensor, rows: int, columns: int) -> Tensor:
+    """The matrix; raises ValueError for another shape or dtype than those written, or entries that are not finite."""
+    if matrix.shape != (rows, columns) or matrix.dtype != torch.float64 or not bool(torch.isfinite(matrix).all()):
+        raise ValueError(f"expected {rows} × {columns} finite numbers, found {tuple(matrix.shape)} of {matrix.dtype}")
+    return matrix
 
 
 def finite(error: float) -> float | None:
@@ -79,4 +88,4 @@ def finite(error: float) -> float | None:
 
 def unbounded(error: float | None) -> float:
     """The error that `finite` wrote."""
-    return inf if error is None else error
+    return inf if error is None else float(error)

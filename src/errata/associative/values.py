@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from jaxtyping import Float
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from errata.associative.guard import Guard
 from errata.associative.problem import Problem, Site, problem_of
-from errata.errors import EditError
+from errata.errors import EditError, InputError
 from errata.facts import Fact
 from errata.model.hooks import frozen
 from errata.model.tokens import encode_fact
@@ -43,6 +44,8 @@ class ValueSettings:
     `clamp`         largest ‖δ‖/‖v₀‖; None: no bound
     `stop`          NLL in nats at which a fact is done (published: 0.05)
     `together`      facts in one batch: memory grows with it, the result does not depend on it
+
+    Raises InputError for a learning rate that is negative or not finite.
     """
 
     steps: int = 60
@@ -52,6 +55,10 @@ class ValueSettings:
     clamp: float | None = 4.0
     stop: float = 0.05
     together: int = 64
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lr < inf:
+            raise InputError(f"The learning rate {self.lr} is none: give a finite number from 0.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

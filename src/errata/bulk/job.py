@@ -11,9 +11,11 @@ from typing import Any
 from errata.bulk.keep import Keep
 from errata.errors import UNREADABLE, InputError
 from errata.methods import versions
+from errata.strict import json_in
 
 FORMAT = "errata-bulk-1"
 FILE = "job.json"
+MOST = 1 << 31  # prompts
 # Another Python computes the same; another of these may not.
 DEPENDED_ON = ("errata-lm", "torch", "transformers")
 
@@ -74,7 +76,7 @@ class Job:
         """Read the job of a directory; raises InputError where there is none, or one that was changed."""
         path = directory / FILE
         try:
-            row = json.loads(path.read_text(encoding="utf-8"))
+            row = json_in(path)
             if row.pop("format") != FORMAT:
                 raise ValueError(f"its format is not {FORMAT!r}")
             key = row.pop("key")
@@ -82,6 +84,8 @@ class Job:
             job = cls(**row)
             if job.key != key:
                 raise ValueError("its key is not that of its fields")
+            if not all(type(number) is int and 0 < number < MOST for number in (job.count, job.shard_size)):
+                raise ValueError(f"{job.count!r} prompts in shards of {job.shard_size!r}")
         except (*UNREADABLE, InputError) as error:
             raise InputError(f"{path} is not the job of a bulk run ({error}): give the run's directory.") from error
         return job

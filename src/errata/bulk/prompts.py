@@ -12,11 +12,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from errata.errors import InputError
+from errata.datasets import records
+from errata.errors import UNREADABLE, InputError
 from errata.facts import SLOT, Fact
 
 FIELDS = ("prompt", "id", "subject", "answer", "relation")
@@ -41,13 +42,13 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
         try:
             prompt = _prompt(row, len(found))
         except InputError as error:
-            raise InputError(f"{path}, {place}: {error}") from error
+            raise InputError(f"{place}: {error}") from error
         if prompt.id in places:
             raise InputError(
-                f"{path}, {place}: the id {prompt.id!r} is that of {places[prompt.id]} too; give every prompt an id of "
+                f"{place}: the id {prompt.id!r} is that of {places[prompt.id]} too; give every prompt an id of "
                 "its own, or none an id."
             )
-        found[prompt.id], places[prompt.id] = prompt, place
+        found[prompt.id], places[prompt.id] = prompt, place.removeprefix(f"{path}, ")
     if not found:
         raise InputError(f"The file {path} holds no prompts: give one object with a prompt a line.")
     return tuple(found.values())
@@ -63,50 +64,37 @@ def prompts_sha256(prompts: Sequence[Prompt]) -> str:
     return digest.hexdigest()
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
+def _rows(path: Path) -> Iterator[records.Record]:
     try:
         with path.open("rb") as file:
             parquet = file.read(len(PARQUET)) == PARQUET
-        yield from _parquet_rows(path) if parquet else _jsonl_rows(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"The file {path} cannot be read ({error}): give a JSONL or Parquet file.") from error
+    return _parquet_rows(path) if parquet else records.lines(path)
 
 
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError as error:
-                    broken = f"{path}, line {number}: this is not JSON ({error.msg} at column {error.colno})"
-                    raise InputError(f"{broken}; give one object a line.") from error
-                yield f"line {number}", row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
+def _parquet_rows(path: Path) -> Iterator[records.Record]:
     try:
         with pq.ParquetFile(path) as file:
             number = 0
             for batch in file.iter_batches():
                 for row in batch.to_pylist():
                     number += 1
-                    yield f"row {number}", row
-    except (ValueError, NotImplementedError) as error:  # pyarrow's errors are these
+                    yield f"{path}, row {number}", row
+    except UNREADABLE as error:  # pyarrow's errors are these
         raise InputError(f"The file {path} cannot be read ({error}): give a whole Parquet file.") from error
 
 
-def _prompt(row: Any, number: int) -> Prompt:
-    if not isinstance(row, dict):
-        raise InputError(f"this is a {type(row).__name__}, not an object with a prompt.")
-    given = {name: value for name, value in cast(dict[str, Any], row).items() if value is not None}
-    unknown = sorted(set(cast(dict[str, Any], row)) - set(FIELDS))
+def _prompt(row: dict[str, Any], number: int) -> Prompt:
+    given = {name: value for name, value in row.items() if value is not None}
+    unknown = sorted(set(row) - set(FIELDS))
     if unknown:
         raise InputError(f"there is no field {unknown[0]!r}; the fields are {', '.join(FIELDS)}.")
     if "prompt" not in given:
         raise InputError("the field 'prompt' is missing.")
     for name in TEXTS:
-        _check_text(name, given.get(name, ""))
+        if not isinstance(given.get(name, ""), str):
+            raise InputError(f"the field {name!r} is not a text.")
     text = given["prompt"].strip()
     if not text:
         raise InputError("the prompt is empty: give the text that the model continues.")
@@ -119,14 +107,4 @@ def _prompt(row: Any, number: int) -> Prompt:
 def _id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         raise InputError(f"the id {value!r} is neither a text nor a whole number.")
-    _check_text("id", str(value))
     return str(value)
-
-
-def _check_text(name: str, value: Any) -> None:
-    if not isinstance(value, str):
-        raise InputError(f"the field {name!r} is not a text.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"the field {name!r} holds half of a surrogate pair: give whole characters.") from error

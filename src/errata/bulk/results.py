@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from errata.bulk.job import FILE, Job
 from errata.bulk.shards import Shard
 from errata.bulk.table import COLUMNS, KEY, SHAPE
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.neurons import NeuronSet
 
 
@@ -35,10 +35,13 @@ class Results:
             if path.exists():
                 try:
                     with pq.ParquetFile(path) as file:
+                        metadata = file.schema_arrow.metadata or {}
+                        if not file.schema_arrow.equals(COLUMNS):
+                            raise ValueError("its columns are not a shard's")
                         table = file.read(columns)
-                except (OSError, ValueError) as error:
+                except UNREADABLE as error:
                     raise InputError(f"{path} cannot be read ({error}): delete it and run the job again.") from error
-                if (table.schema.metadata or {}).get(KEY) != self.job.key.encode():
+                if metadata.get(KEY) != self.job.key.encode():
                     raise InputError(f"{path} belongs to another job: delete it and run this one again.")
                 yield table
 
@@ -50,11 +53,16 @@ class Results:
     def neurons(self) -> Iterator[tuple[str, NeuronSet]]:
         """Id and kept neurons of every prompt that did not fail."""
         for table in self.tables(["id", "layers", "indices", "gap", "error"]):
-            n_layers, d_ff = map(int, table.schema.metadata[SHAPE].split())
-            for row in table.to_pylist():
-                if row["error"] is None:
-                    members = frozenset(zip(row["layers"], row["indices"], strict=True))
-                    yield row["id"], NeuronSet(n_layers, d_ff, members, row["gap"])
+            try:
+                n_layers, d_ff = map(int, table.schema.metadata[SHAPE].split())
+                for row in table.to_pylist():
+                    if row["error"] is None:
+                        members = frozenset(zip(row["layers"], row["indices"], strict=True))
+                        yield row["id"], NeuronSet(n_layers, d_ff, members, row["gap"])
+            except (*UNREADABLE, InputError) as error:
+                raise InputError(
+                    f"A shard in {self.directory} holds no neurons ({error}): delete its shards and run the job again."
+                ) from error
 
     def failures(self) -> Iterator[tuple[str, str]]:
         """Id and error of every prompt that failed."""

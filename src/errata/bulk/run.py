@@ -15,9 +15,10 @@ from errata.bulk.keep import Keep
 from errata.bulk.local import Local
 from errata.bulk.prompts import Prompt, prompts_sha256, read_prompts
 from errata.bulk.results import Results
-from errata.bulk.shards import split, sweep
+from errata.bulk.shards import split
 from errata.bulk.worker import Work
 from errata.errors import InputError, unknown
+from errata.ledger.temporary import sweep
 from errata.methods import Localizer, settings_of
 from errata.model.identity import identify
 from errata.model.load import DTYPES

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from errata.cli import options, output
+from errata.cli import hidden, options, output
 
 if TYPE_CHECKING:
     from errata.datasets.check import Checked
@@ -38,7 +38,7 @@ def augment(
     ] = None,
     key_variable: Annotated[
         str, typer.Option(metavar="NAME", help="The environment variable that holds the key, if one is needed.")
-    ] = "OPENAI_API_KEY",
+    ] = hidden.KEY,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be sent; send and write nothing.")
     ] = False,
@@ -55,6 +55,7 @@ def augment(
 
     if not out.parent.is_dir():
         raise InputError(f"There is no folder {out.parent} for {out.name}: make it first.")
+    hidden.require_name(key_variable)
     endpoint = Endpoint(url, model, key_variable)
     written = phrasings.read(out) if out.exists() else ()
     lacking = {name: known for name, known in _known(relations, pararel, written).items() if len(known) < count}

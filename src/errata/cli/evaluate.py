@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from errata.cli import measuring, options, output
+from errata.cli import hidden, measuring, options, output
 from errata.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def evaluate(
     judge_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model that judges.")] = None,
     judge_key: Annotated[
         str, typer.Option(metavar="NAME", help="The environment variable that holds the judge's key.")
-    ] = "OPENAI_API_KEY",
+    ] = hidden.KEY,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results here, as JSON Lines.")] = None,
     dtype: options.Dtype = None,
     device: options.Device = "cpu",
@@ -114,6 +114,7 @@ def _settings(protocols: Sequence[str], limit: int, url: str | None, model: str 
         return Settings(limit)
     if url is None or model is None:
         raise InputError("The protocol judge asks a language model: give --judge-url and --judge-model.")
+    hidden.require_name(key_variable)
     return Settings(limit, endpoint=Endpoint(url, model, key_variable, temperature=0.0, attempts=3))
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from errata.cli import measuring, options, output
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
+from errata.strict import json_in
 
 STEM = "grid"
 
@@ -103,6 +103,6 @@ def _written(name: str, result: dict[str, Any], out: Path, pages: Path) -> Path:
 def _held(path: Path) -> dict[str, Any]:
     """What the file holds of other models."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["models"] if path.exists() else {}
-    except (ValueError, KeyError, TypeError) as error:
+        return dict(json_in(path)["models"]) if path.exists() else {}
+    except UNREADABLE as error:
         raise InputError(f"The file {path} holds no grid ({error}): move it away, or mend it.") from error

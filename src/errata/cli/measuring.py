@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping
@@ -12,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from errata.cli import completion, output
-from errata.errors import InputError
+from errata.cli.hidden import without_secrets
+from errata.errors import UNREADABLE, InputError
+from errata.strict import json_in
 
 DataFiles = Annotated[
     list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files of --data.", show_default=False)
@@ -43,8 +44,8 @@ Render = Annotated[
 
 
 def command_line() -> str:
-    """The command as it was given."""
-    return shlex.join(["errata", *sys.argv[1:]])
+    """The command as it was given, without secrets."""
+    return shlex.join(["errata", *without_secrets(sys.argv[1:])])
 
 
 def name_of(model: str, data: str | None) -> str:
@@ -81,9 +82,9 @@ def require_no_less(path: Path, result: Mapping[str, Any], model: str | None = N
 def _held(path: Path, model: str | None) -> Any:
     """What a JSON file holds, of one of its models where that is asked; None where there is none."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json_in(path)
         return held if model is None else held["models"].get(model)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except UNREADABLE:
         return None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from errata.cli import measuring, options, output
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
+from errata.strict import json_in
 
 EDITING = "editing.json"
 
@@ -108,9 +108,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _joined(path: Path, name: str, result: dict[str, Any]) -> dict[str, Any]:
     """The file of single edits with this model's: what it held of other models stays."""
     try:
-        held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise InputError(f"The file {path} is not JSON ({error}): move it away, or mend it.") from error
+        held = dict(json_in(path).get("models", {})) if path.exists() else {}
+    except UNREADABLE as error:
+        raise InputError(f"The file {path} holds no models ({error}): move it away, or mend it.") from error
     kept = ("command", "model", "weights", "data", "versions")
     own = {**{key: result[key] for key in kept}, "seed": result["seeds"][0], **result["single"]}
-    return {"protocol": "generation", "models": {**held.get("models", {}), name: own}}
+    return {"protocol": "generation", "models": {**held, name: own}}

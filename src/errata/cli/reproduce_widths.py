@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from errata.cli import measuring, options, output
 from errata.errors import InputError
+from errata.strict import json_in
 
 STEM = "o-edit-widths"
 
@@ -42,7 +42,7 @@ def widths(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json_in(file)
     except (OSError, ValueError) as error:
         raise InputError(
             f"{file} cannot be read as JSON ({error}): give a result of errata reproduce o-edit."

@@ -15,11 +15,12 @@ from errata.cli import output
 from errata.cli.cases import read_probes
 from errata.datasets.pocket_probes import complete
 from errata.desk import Desk, desk
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.facts import Case
 from errata.ledger.records import CHECKUPS
 from errata.methods import Editor
 from errata.sequences import Alarm, Battery, Checkup, Health, Kept, Step, before, known_facts, run
+from errata.strict import json_of, lines_of, text_of
 
 DONE, NOT_ALL = 0, 1
 PARAPHRASES, NEIGHBOURS, KNOWN = 2, 2, 100
@@ -109,8 +110,8 @@ def _battery(cases: Sequence[Case], model: str, text: Path | None, known: Path |
 
 def _text(path: Path) -> str:
     try:
-        found = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        found = text_of(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"The file {path} cannot be read ({error}): give a text file.") from error
     if not found.strip():
         raise InputError(f"The file {path} holds no text: give held-out text for the perplexity.")
@@ -150,14 +151,14 @@ def _earlier(directory: Path, battery: Battery, applied: Sequence[int]) -> list[
     """The checkups of this sequence whose edits are in force; a line cut short by an interruption is none."""
     path = directory / CHECKUPS
     found: dict[int, Checkup] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in lines_of(path):
         try:
-            row = cast(dict[str, Any], json.loads(line))
+            row = cast(dict[str, Any], json_of(line))
             done = int(row["done"])
             mine = row.pop("sequence") == _fingerprint(battery, done) and row["edit"] in applied
             if mine:
                 found[done] = Checkup.from_dict(row)
-        except (ValueError, KeyError, TypeError):
+        except (*UNREADABLE, InputError):
             continue
     return [found[done] for done in sorted(found)]
 

@@ -36,9 +36,8 @@ def serve(
     Example: errata serve pocket-gelu --ledger corrections
     """
     try:
-        import uvicorn
-
         from errata.web.app import create_app
+        from errata.web.connections import server_of
         from errata.web.guard import Door
     except ModuleNotFoundError as error:
         raise MissingPackageError(
@@ -51,8 +50,7 @@ def serve(
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}/"
         _tell(url, place.view.name, str(ledger), token is not None, as_json)
-        app = create_app(place, door, lambda: server.should_exit)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5))
+        server = server_of(create_app(place, door, lambda: server.should_exit))
         with suppress(KeyboardInterrupt):  # how it ends
             server.run(sockets=[listener])
 

@@ -101,7 +101,7 @@ def _value(path: str, text: str, default: Any) -> Any:
         return methods.editor(text)
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     if isinstance(value, list) and isinstance(default, tuple):
         return tuple(cast(list[Any], value))

@@ -12,6 +12,8 @@ from errata.datasets.collected import judged
 from errata.datasets.records import attempts
 from errata.errors import InputError, RecordError
 
+MOST = 10_000  # records that are wrong, before the file is taken for one of another layout
+
 
 @dataclass(frozen=True, slots=True)
 class Left:
@@ -37,7 +39,10 @@ class Checked:
 
 
 def check(path: str | Path, name: str = "jsonl") -> Checked:
-    """Every record of a file, also behind one that is wrong; raises InputError for a file that cannot be read."""
+    """Every record of a file, also behind one that is wrong.
+
+    Raises InputError for a file that cannot be read, and for one with MOST records that are wrong.
+    """
     layout = layout_of(name)
     left_out: list[Left] = []
     bad: list[RecordError] = []
@@ -46,6 +51,10 @@ def check(path: str | Path, name: str = "jsonl") -> Checked:
         records += 1
         if isinstance(one, RecordError):
             bad.append(one)
+            if len(bad) == MOST:
+                raise InputError(
+                    f"{path} has {MOST:,} records that are not of the layout {name}, the first is {bad[0]}"
+                )
         elif isinstance(one, str):
             left_out.append(Left(place, one))
     if not records:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +11,7 @@ from huggingface_hub import HfApi
 
 from errata.datasets.records import Record
 from errata.errors import InputError, MissingPackageError
+from errata.strict import json_of
 
 ID = re.compile(r"[\w-][\w.-]*/[\w.-]+(:[^:]+)?")
 FILE = re.compile(r"\.(json|jsonl|gz|parquet|csv|txt)$")
@@ -71,8 +71,8 @@ def as_published(value: Any) -> Any:
     """
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = json_of(value)
+        except ValueError:
             return value
     if isinstance(value, dict):
         return {name: as_published(one) for name, one in value.items() if one is not None}

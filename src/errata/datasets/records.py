@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,12 +12,13 @@ from typing import Any, TypeAlias
 
 from errata.errors import InputError, RecordError
 from errata.model.identity import file_sha256
+from errata.strict import LARGEST, json_at, json_of
 
 GZIP = b"\x1f\x8b"
 PIECE = 1 << 20
+LONGEST = 1 << 26  # bytes of a line
 SHOWN = 120
 NOT_JSON = "not JSON"
-BROKEN = (json.JSONDecodeError, RecursionError)
 
 Record: TypeAlias = tuple[str, dict[str, Any]]
 
@@ -26,7 +26,7 @@ Record: TypeAlias = tuple[str, dict[str, Any]]
 def text(path: Path) -> str:
     """The text of a file, unpacked if it is gzipped; whether it is, its first bytes say."""
     try:
-        return b"".join(_pieces(path)).decode("utf-8-sig")
+        return b"".join(_at_most(LARGEST, path)).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _unreadable(path, error) from error
 
@@ -39,8 +39,8 @@ def sha256(path: Path) -> str:
 def document(path: Path) -> Any:
     """The one JSON value of a file."""
     try:
-        return json.loads(text(path))
-    except BROKEN as error:
+        return json_of(text(path))
+    except ValueError as error:
         raise InputError(f"The file {path} is not JSON ({error}): give it as it was published.") from error
 
 
@@ -106,21 +106,21 @@ def _lined(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
         if line.strip():
             place = f"{path}, line {number}"
             try:
-                yield place, _object(place, json.loads(line.decode("utf-8-sig")), "write one object a line")
-            except (*BROKEN, UnicodeDecodeError) as error:
+                yield place, _object(place, json_of(line.decode("utf-8-sig")), "write one object a line")
+            except ValueError as error:
                 yield place, _no_json(place, error, "write one object a line, in UTF-8")
 
 
 def _listed(path: Path) -> Iterator[tuple[str, dict[str, Any] | RecordError]]:
     """The records of a list, taken from its text one by one."""
-    content, decoder = text(path), json.JSONDecoder()
+    content = text(path)
     at, number = _solid(content, content.index("[") + 1), 0
     while content[at : at + 1] != "]":
         number += 1
         place, advice = f"{path}, record {number}", "give the file whole, as it was published"
         try:
-            row, at = decoder.raw_decode(content, at)
-        except BROKEN as error:
+            row, at = json_at(content, at)
+        except ValueError as error:
             yield place, _no_json(place, error, advice)
             return
         yield place, _object(place, row, advice)
@@ -146,11 +146,11 @@ def _named_lists(path: Path) -> dict[str, Any] | None:
     """The file's one object, on one line or several, where it holds nothing but lists; None for JSONL."""
     first = next((line for line in _byte_lines(path) if line.strip()), b"").removeprefix(codecs.BOM_UTF8)
     try:
-        found = json.loads(first)
+        found = json_of(first.decode())
     except ValueError:
         try:
-            found = json.loads(text(path))
-        except (*BROKEN, InputError):
+            found = json_of(text(path))
+        except (ValueError, InputError):
             return None
     return found if isinstance(found, dict) and found and all(isinstance(v, list) for v in found.values()) else None
 
@@ -170,15 +170,36 @@ def _solid(content: str, at: int) -> int:
 
 
 def _byte_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file; raises InputError for one that is longer than LONGEST."""
     begun: list[bytes] = []
+    number, length = 1, 0
     for piece in _pieces(path):
         first, *others = piece.split(b"\n")
         begun.append(first)
+        length += len(first)
+        if length > LONGEST:
+            raise InputError(
+                f"{path}, line {number} has more than {LONGEST:,} bytes, which no record has: write one object a line."
+            )
         if others:
             yield b"".join(begun)
             yield from others[:-1]
-            begun = [others[-1]]
+            begun, length = [others[-1]], len(others[-1])
+            number += len(others)
     yield b"".join(begun)
+
+
+def _at_most(limit: int, path: Path) -> Iterator[bytes]:
+    """The pieces of a file; raises InputError for more than `limit` bytes."""
+    found = 0
+    for piece in _pieces(path):
+        found += len(piece)
+        if found > limit:
+            raise InputError(
+                f"The file {path} holds more than {limit:,} bytes, too many for one JSON value: give it as JSONL, "
+                "which is read line by line."
+            )
+        yield piece
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -72,7 +72,7 @@ def _subject_and_target(place: str, row: dict[str, Any], phrase: str) -> tuple[s
     old = dict(_readings(field(place, row, f"edit.{name}.prompt"), phrase)) if name else {}
     subjects = [one for one in new if new[one] and (name is None or one in old)]
     if len(subjects) > 1:
-        asked = [*_own_questions(row)]
+        asked = [*_own_questions(place, row)]
         subjects = [one for one in subjects if asked and all(one in prompt for prompt in asked)]
     # A part of a name stands in every question that the name stands in.
     longest = max(subjects, key=len, default="")
@@ -93,13 +93,14 @@ def _readings(sentence: str, phrase: str) -> Iterator[tuple[str, str]]:
         at = rest.find(f"{after} ", at + 1)
 
 
-def _own_questions(row: dict[str, Any]) -> Iterator[str]:
+def _own_questions(place: str, row: dict[str, Any]) -> Iterator[str]:
     """The prompts of the record's questions that name the edit's subject as theirs and are in no words of their own."""
     for name in (*SPECIFICITY, FORGETFULNESS):
-        for test in row.get(name) or ():
-            for query in test.get("test_queries") or ():
+        for test in _objects(place, row, name, name):
+            for query in _objects(place, test, "test_queries", f"{name}.test_queries"):
                 if query.get("subject_id") == row["edit"].get("subject_id") and query.get("phrase") is None:
-                    yield query.get("prompt") or ""
+                    prompt = query.get("prompt")
+                    yield prompt if isinstance(prompt, str) else ""
 
 
 def _stays(place: str, row: dict[str, Any], *names: str) -> Iterator[Probe]:
@@ -112,14 +113,19 @@ def _queries(place: str, row: dict[str, Any], name: str) -> Iterator[tuple[str, 
         for query in _objects(place, test, "test_queries", f"{name}.test_queries"):
             names: list[Any] = []
             for answer in _objects(place, query, "answers", f"{name}.test_queries.answers"):
-                names += [answer.get("value") or "", *(answer.get("aliases") or ())]
+                aliases = answer.get("aliases") or []
+                if not isinstance(aliases, list):
+                    raise unusable(
+                        place, f"a list under '{name}.test_queries.answers.aliases'", aliases, "give it whole"
+                    )
+                names += [answer.get("value"), *aliases]
             known = tuple(dict.fromkeys(one.strip() for one in names if isinstance(one, str) and one.strip()))
             if known:
                 yield field(place, query, "prompt"), known
 
 
 def _objects(place: str, row: dict[str, Any], name: str, path: str) -> list[dict[str, Any]]:
-    found = row.get(name, [])
+    found = [] if row.get(name) is None else row[name]
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise unusable(place, f"a list of objects under {path!r}", found, "give it as it was published")
     return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from errata.errors import LedgerError
+from errata.ledger import database
 from errata.ledger.store import Store
 from errata.model.load import load
 from errata.model.view import ModelView
@@ -19,18 +21,21 @@ def open_view(model: str, dtype: str | None = None, device: str = "cpu") -> Mode
 
 def has_ledger(directory: Path) -> bool:
     """Whether a directory holds a ledger."""
-    return (directory / "ledger.sqlite").is_file()
+    return database.is_at(directory)
 
 
 @contextmanager
 def taken_back(directory: Path) -> Generator[None]:
-    """Take the ledger that is made inside the block back, with every directory made for it, if the block fails."""
+    """Take the ledger that is made inside the block back, with every directory made for it, if the block fails.
+
+    It stays if another process has written an edit to it meanwhile.
+    """
     made = [path for path in (directory / "deltas", directory, *directory.absolute().parents) if not path.exists()]
     try:
         yield
     except BaseException:
-        for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"):
-            (directory / name).unlink(missing_ok=True)
+        with suppress(LedgerError):  # there is none, or it is in use
+            database.discard(directory)
         for path in made:
             if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()

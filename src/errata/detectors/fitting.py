@@ -18,6 +18,7 @@ from tqdm import tqdm
 from errata.detectors.weights import Weights
 from errata.errors import UNREADABLE, InputError, TrainingError
 from errata.ledger.disk import write_durably
+from errata.strict import json_of
 
 # Steps between checkpoints.
 EVERY = 2000
@@ -96,16 +97,17 @@ def _resumed(path: Path, job: str, parameters: list[Tensor], adam: torch.optim.A
             header = file.metadata() or {}
             if header.get("job") != job:
                 return fresh
-            step, sums = int(header["step"]), json.loads(header["losses"])
+            step, sums = int(header["step"]), [float(loss) for loss in json_of(header["losses"])]
+            if step < 0 or len(sums) != len(fresh[1]):
+                raise ValueError(f"it has {len(sums)} losses of step {step}")
             for name, parameter in zip(NAMES, parameters, strict=True):
-                state: dict[str, Any] = {
-                    "step": torch.tensor(float(step)),
-                    "exp_avg": file.get_tensor(f"{name}.mean"),
-                    "exp_avg_sq": file.get_tensor(f"{name}.square"),
-                }
+                held, mean, square = (file.get_tensor(f"{name}{end}") for end in ("", ".mean", ".square"))
+                if any(tensor.shape != parameter.shape for tensor in (held, mean, square)):
+                    raise ValueError(f"its numbers of {name} have another shape")
+                state: dict[str, Any] = {"step": torch.tensor(float(step)), "exp_avg": mean, "exp_avg_sq": square}
                 with torch.no_grad():
-                    parameter.copy_(file.get_tensor(name))
+                    parameter.copy_(held)
                 adam.state[parameter] = state
-    except (*UNREADABLE, SafetensorError, RuntimeError) as error:
+    except (*UNREADABLE, SafetensorError) as error:
         raise InputError(f"The checkpoint {path} cannot be read ({error}): delete it to begin anew.") from error
     return step, sums

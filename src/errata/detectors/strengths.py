@@ -22,6 +22,7 @@ from torch import Tensor
 
 from errata.errors import UNREADABLE, InputError
 from errata.neurons import NeuronSet
+from errata.strict import json_of
 
 FLOOR = 0.05
 A_LAYER = 32
@@ -162,8 +163,10 @@ class Strengths:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-                header = json.loads(metadata["header"])
+                header = json_of(metadata["header"])
                 starts, neurons, values = (file.get_tensor(name) for name in ("starts", "neurons", "values"))
+            if (starts.dtype, neurons.dtype, values.dtype) != (torch.int64, torch.int32, torch.float32):
+                raise ValueError(f"its numbers are {starts.dtype}, {neurons.dtype} and {values.dtype}")
             return cls(header["n_layers"], header["d_ff"], starts, neurons.long(), values), header
         except (*UNREADABLE, SafetensorError, InputError) as error:
             raise InputError(f"{path} holds no strengths ({error}): delete it, and it is made again.") from error

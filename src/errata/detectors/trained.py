@@ -6,7 +6,7 @@ Weights are stored in float16, and what is measured is measured with the stored 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -21,6 +21,7 @@ from torch import Tensor
 from errata.detectors.weights import Weights
 from errata.errors import UNREADABLE, InputError
 from errata.ledger.disk import write_durably
+from errata.strict import json_of
 
 FORMAT = "errata-detector-1"
 
@@ -67,7 +68,7 @@ class Trained:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-                header = json.loads(metadata["header"])
+                header = json_of(metadata["header"])
                 tensors = {name: file.get_tensor(name).float() for name in sorted(file.keys())}
             if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
                 raise ValueError("its weights are not finite")
@@ -77,9 +78,29 @@ class Trained:
             answer, provenance = dict(header["answer"]), dict(header["provenance"])
             threshold = float(header["threshold"])
             kind, fingerprint = str(header["kind"]), str(header["fingerprint"])
+            if not 0 <= threshold <= 1 or not _READ[kind](answer, weights.shape[0]):
+                raise ValueError(f"it is read by {header['answer']!r} from {threshold}")
             return cls(kind, weights, fingerprint, threshold, answer, memory, provenance)
         except (*UNREADABLE, SafetensorError, InputError) as error:
             raise InputError(f"{path} is not a detector ({error}): give a file that errata train wrote.") from error
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _reads_code(answer: Mapping[str, Any], n_layers: int) -> bool:
+    layers: Any = answer["layers"]
+    size, sharpness = answer["size"], answer["sharpness"]
+    weighted = isinstance(layers, list) and len(layers) == n_layers and all(map(_is_number, layers))
+    return weighted and type(size) is int and size >= 0 and _is_number(sharpness)
+
+
+# By kind, whether an answer says how that kind's output is read.
+_READ: Mapping[str, Callable[[Mapping[str, Any], int], bool]] = {
+    "land": lambda answer, _: _is_number(answer["threshold"]),
+    "fact_code": _reads_code,
+}
 
 
 def shipped(kind: str, model: str) -> Path | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal, final
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor
 from errata import progress
 from errata.deltas import WeightDelta
 from errata.editors._questions import Question
-from errata.errors import EditError
+from errata.errors import EditError, InputError
 from errata.model.grouping import groups
 from errata.model.head import head_logits
 from errata.model.hooks import add_to_output
@@ -195,7 +196,8 @@ def batch(view: ModelView, questions: Sequence[Question], block: int) -> Batch:
 class Descent:
     """Adam on the tensors `free`, under a loss over batches; `over` says how a question's places become one number.
 
-    `penalty` is added to the loss, `bound` called after every step.
+    `penalty` is added to the loss, `bound` called after every step. Raises InputError for a learning rate that is
+    negative or not finite.
     """
 
     def __init__(
@@ -206,6 +208,8 @@ class Descent:
         penalty: Callable[[], Tensor] | None = None,
         bound: Callable[[], None] | None = None,
     ) -> None:
+        if not 0 <= lr < inf:
+            raise InputError(f"The learning rate {lr} is none: give a finite number from 0.")
         self._adam = torch.optim.Adam(list(free), lr=lr)
         self._over: Mean = over
         self._penalty, self._bound = penalty, bound

@@ -19,7 +19,7 @@ from errata.associative.spread import spread
 from errata.associative.values import ValueSettings, optimise_values
 from errata.deltas import Edit
 from errata.editors._presets import preset
-from errata.errors import InputError
+from errata.errors import EditError, InputError
 from errata.facts import Fact
 from errata.history import History
 from errata.methods import Computed, Editor, require_targets
@@ -146,7 +146,14 @@ def accumulated(history: History, layer: int, start: Weighting, name: str) -> We
 
     def step(state: Weighting, edit: Edit) -> Weighting:
         keys = edit.state.get(f"{KEYS}{layer}")
-        return state if keys is None else state.after(keys)
+        if keys is None:
+            return state
+        if keys.ndim != 2 or keys.shape[1] != len(state.inverse) or not keys.is_floating_point():
+            raise EditError(
+                f"An edit by {edit.method} keeps keys of {tuple(keys.shape)} for layer {layer}, expected vectors of "
+                f"{len(state.inverse)}: undo it, or take another method."
+            )
+        return state.after(keys)
 
     return history.fold(("accumulated", layer, name), lambda: start, step)
 

@@ -101,7 +101,7 @@ class DeltaEdit(Editor):
 
     def _step(self, moments: Moments, edit: Edit) -> Moments:
         """EMA of m and of m² over the facts of an edit, from the first fact on."""
-        for value in edit.state.get(INTERFERENCE, torch.zeros(0)).tolist():
+        for value in edit.state.get(INTERFERENCE, torch.zeros(0)).double().flatten().tolist():
             if moments.mean is None:
                 moments = Moments(value, value**2)
             else:

@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from errata.errors import InputError
+from errata.strict import json_of
 
 SHOWN = 80
 
@@ -49,8 +50,8 @@ NUMBERS = Kind(
 def object_of(place: str, line: str) -> dict[str, Any]:
     """The JSON object of a line; raises InputError for anything else, and for NaN and infinity."""
     try:
-        found = json.loads(line, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        found = json_of(line)
+    except ValueError as error:
         raise InputError(f"{place}: expected one JSON object, found {shown(line)} ({error}).") from error
     if not isinstance(found, dict):
         raise InputError(f"{place}: expected one JSON object, found {shown(line)}.")
@@ -74,7 +75,3 @@ def shown(value: Any) -> str:
     """A value as an error shows it: its beginning."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return repr(text) if len(text) <= SHOWN else f"{text[:SHOWN]!r}…"
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")

@@ -34,6 +34,7 @@ from errata.evaluation.result_lines import (
 from errata.evaluation.statistics import Values
 from errata.facts import Fact
 from errata.ledger.disk import write_durably
+from errata.strict import text_of
 
 FORMAT = "errata-results-1"
 REGIMES = ("single", "batch", "sequential")
@@ -197,8 +198,8 @@ def write(path: str | Path, results: Results) -> None:
 def read(path: str | Path) -> Results:
     """Read results; raises InputError with the line, what was expected there and what was found."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(Path(path))
+    except (OSError, ValueError) as error:
         raise InputError(f"The results {path} cannot be read ({error}): give the file of an evaluation.") from error
     return from_lines(text, str(path))
 

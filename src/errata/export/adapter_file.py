@@ -24,6 +24,7 @@ from torch import Tensor
 from errata.errors import UNREADABLE, InputError
 from errata.export.base import Base
 from errata.export.factors import Factors
+from errata.strict import json_in
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX, A, B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
@@ -83,7 +84,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     """An adapter's configuration; raises InputError for one that is no plain LoRA adapter's."""
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json_in(path)
         kind = config["peft_type"]
     except UNREADABLE as error:
         raise InputError(f"{path} is no adapter's configuration ({error}): give a LoRA adapter's folder.") from error

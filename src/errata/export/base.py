@@ -9,7 +9,6 @@ from typing import Any
 
 from huggingface_hub import ModelCard, try_to_load_from_cache
 
-from errata.errors import UNREADABLE
 from errata.ledger.refusals import dtype_of
 from errata.model.load import pocket
 from errata.model.view import ModelView
@@ -65,6 +64,6 @@ def _licence(name: str, revision: str | None) -> str | None:
         return None
     try:
         found = ModelCard.load(card, ignore_metadata_errors=True).data.to_dict().get("license")
-    except UNREADABLE:
+    except Exception:  # a card is anybody's text, and the reader of its YAML has errors of its own
         return None
     return found if isinstance(found, str) else None

@@ -6,7 +6,7 @@ with its provenance and state, so that each can be undone by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,24 +63,15 @@ def take(
     ledger: Ledger,
     supersede: bool = False,
     rebase: bool = False,
-    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[int, ...]:
-    """Apply what a source holds to a ledger; returns the new edits' ids. All of it is taken, or nothing stays applied.
+    """Apply what a source holds to a ledger, all of it or nothing; returns the new edits' ids.
 
     `supersede` undoes the edits that it conflicts with; `rebase` takes it for other weights than it was made for, of
     the same shapes: its effect there is not the one that was measured.
     Raises InputError for an adapter that changes other modules, shapes or weights, LedgerError for such edits.
     """
-    before = ledger.applied
-    found: list[int] = []
-    try:
-        for edit in _edits(source, view, rebase):
-            found.append(ledger.apply(_rebased(edit, view) if rebase else edit, supersede))
-            say(f"edit {found[-1]}")
-    except BaseException:
-        _go_back(ledger, before)
-        raise
-    return tuple(found)
+    edits = _edits(source, view, rebase)
+    return ledger.apply_all([_rebased(edit, view) for edit in edits] if rebase else edits, supersede)
 
 
 def adapter_edit(source: Source, view: ModelView, rebase: bool = False) -> Edit:
@@ -135,13 +126,3 @@ def _rebased(edit: Edit, view: ModelView) -> Edit:
     known = range(view.n_layers)
     stamped = (replace(d, base=view.layer_fingerprint(d.layer)) if d.layer in known else d for d in edit.deltas)
     return replace(edit, deltas=tuple(stamped))
-
-
-def _go_back(ledger: Ledger, applied: Sequence[int]) -> None:
-    """Have these edits applied and no others, as they were."""
-    for number in reversed(ledger.applied):
-        if number not in applied:
-            ledger.undo(number)
-    for number in applied:
-        if number not in ledger.applied:
-            ledger.redo(number)

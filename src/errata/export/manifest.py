@@ -9,14 +9,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 from errata.errors import UNREADABLE, InputError
+from errata.evaluation import result_lines
+from errata.evaluation.result_lines import COUNT, COUNTS, TEXT, fields_of
 from errata.export.base import Base
 from errata.export.whole import MANIFEST
 from errata.facts import Fact
 from errata.ledger import Entry
+from errata.ledger.disk import plain_name
 from errata.model.identity import file_sha256
+from errata.strict import json_in
 
 FORMAT = "errata-export-1"
 CARD = "README.md"
+
+# What the fields of its objects are.
+LIST = result_lines.Kind("a list of objects", lambda v: isinstance(v, list) and all(isinstance(one, dict) for one in v))
+NUMBER = result_lines.Kind("a number", lambda v: isinstance(v, int | float) and not isinstance(v, bool))
+MAYBE = result_lines.Kind("a text or null", lambda v: v is None or isinstance(v, str))
+LAYER = {"layer": COUNT, "module": TEXT, "needed": COUNT, "rank": COUNT, "lost": NUMBER}
+ANSWER = {"kind": TEXT, "prompt": TEXT, "expected": TEXT, "before": TEXT, "after": TEXT, "truncated": MAYBE}
+CORRECTION = {
+    **{"id": COUNT, "method": TEXT, "at": TEXT, "norm": NUMBER, "layers": COUNTS, "ranks": COUNTS},
+    **{"sha256": TEXT, "facts": LIST},
+}
 
 Kind = Literal["peft", "merged"]
 
@@ -103,7 +118,7 @@ class Manifest:
         """Read a folder's errata.json; raises InputError for one that is not there or does not read as one."""
         path = folder / MANIFEST
         try:
-            row = json.loads(path.read_text(encoding="utf-8"))
+            row = json_in(path)
             if row["format"] != FORMAT:
                 raise ValueError(f"its format is {row['format']!r}, not {FORMAT!r}")
             if row["kind"] not in ("peft", "merged"):
@@ -111,14 +126,14 @@ class Manifest:
             return cls(
                 kind=row["kind"],
                 base=_base(row["base"]),
-                corrections=tuple(map(_correction, row["corrections"])),
+                corrections=tuple(_correction(each) for each in _list(row, "corrections")),
                 weights_sha256=str(row["weights_sha256"]),
-                r=row["r"],
-                layers=tuple(LayerRank(**layer) for layer in row["layers"]),
-                answers=tuple(Answer(**answer) for answer in row["answers"]),
-                scores=dict(row["scores"]),
-                versions=dict(row["versions"]),
-                files={_plain(name): str(digest) for name, digest in row["files"].items()},
+                r=None if row["r"] is None else int(row["r"]),
+                layers=tuple(LayerRank(**fields_of("layers", each, LAYER)) for each in _list(row, "layers")),
+                answers=tuple(Answer(**fields_of("answers", each, ANSWER)) for each in _list(row, "answers")),
+                scores={str(state): dict(scores) for state, scores in row["scores"].items()},
+                versions={str(name): str(version) for name, version in row["versions"].items()},
+                files={plain_name(name): str(digest) for name, digest in row["files"].items()},
             )
         except (*UNREADABLE, InputError) as error:
             raise InputError(f"{path} is no manifest of an export ({error}): export the ledger again.") from error
@@ -151,13 +166,15 @@ def _base(row: dict[str, Any]) -> Base:
 
 
 def _correction(row: dict[str, Any]) -> Correction:
-    facts = tuple(Fact(**fact) for fact in row["facts"])
-    given: dict[str, Any] = {**row, "layers": tuple(row["layers"]), "ranks": tuple(row["ranks"]), "facts": facts}
+    given = fields_of("corrections", row, CORRECTION)
+    given["facts"] = tuple(Fact(**fact) for fact in given["facts"])
+    given["layers"], given["ranks"] = tuple(given["layers"]), tuple(given["ranks"])
     return Correction(**given)
 
 
-def _plain(name: str) -> str:
-    """A file's name; raises ValueError for one that leads out of the folder."""
-    if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-        raise ValueError(f"the file name {name!r} leads out of the folder")
-    return name
+def _list(row: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects under a name; raises ValueError for anything else."""
+    found = row[name]
+    if not LIST.holds(found):
+        raise ValueError(f"expected {LIST.name} under {name!r}")
+    return found

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errata.deltas import WeightDelta
-from errata.model.view import add_deltas
+from errata.model.rounding import add_deltas
 
 # Half of the time of an undo goes to the edits of one block, half to the sums of the others, at some 5,000 edits.
 BLOCK = 128

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from errata.deltas import Edit
 from errata.ledger.fold import changed_entries
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from errata.errors import LedgerError
+from errata.errors import RefusedEditError
 from errata.ledger.blocks import Ids
 from errata.ledger.layers import LayerSum, LayerSums
 from errata.ledger.records import listed
-from errata.model.view import ModelView, rounded
+from errata.model.rounding import rounded, spoilt
+from errata.model.view import ModelView
 
 
 def same_bits(a: Tensor, b: Tensor) -> bool:
@@ -72,7 +73,7 @@ class Fold:
     def plan(self, wanted: Mapping[int, Ids], beside: Plan | None = None) -> Plan:
         """What layers weigh with the edits wanted for each; nothing is written. `beside` holds sums that may be used.
 
-        Raises LedgerError, naming the edits, where a weight that was finite would not be.
+        Raises RefusedEditError, naming the edits, where a weight that was finite would not be.
         """
         asked = {layer: (ids, self._shape(layer)) for layer, ids in wanted.items() if ids}
         sums = self._sums.of(asked, beside.sums if beside else {})
@@ -80,9 +81,9 @@ class Fold:
         for layer, found in sums.items():
             base = self._view.base_weight(layer).cpu()
             weights[layer] = rounded(base, found.total())
-            if bool((torch.isfinite(base) & ~torch.isfinite(weights[layer])).any()):
+            if spoilt(base, weights[layer]):
                 edits = listed(wanted[layer])
-                raise LedgerError(
+                raise RefusedEditError(
                     f"Layer {layer} would have weights that are NaN or infinite in "
                     f"{str(base.dtype).removeprefix('torch.')} with edits {edits}: leave one out or use a wider dtype."
                 )

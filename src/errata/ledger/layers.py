@@ -14,7 +14,7 @@ from torch import Tensor
 from errata.deltas import Edit
 from errata.ledger.blocks import Ids, added, block_of, divided
 from errata.ledger.sums import SumFiles
-from errata.model.view import add_deltas
+from errata.model.rounding import add_deltas
 
 # A sum is kept where reading it is quicker than adding it up: a block of so many edits, a head of so many more.
 BLOCK_WORTH, HEAD_WORTH = 8, 64

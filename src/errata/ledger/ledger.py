@@ -7,12 +7,11 @@ in this order; when anything fails up to the commit, the database rolls back and
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import final, overload
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,11 +21,11 @@ from errata.history import History
 from errata.ledger import compare, verify
 from errata.ledger.blocks import Ids
 from errata.ledger.compare import LayerChange, LayerPair
-from errata.ledger.fold import Fold, Plan, same_bits
+from errata.ledger.fold import Fold, Plan
 from errata.ledger.layers import LayerSums
 from errata.ledger.past import Past
 from errata.ledger.records import Entry, Event, Meta, now
-from errata.ledger.refusals import conflict, dtype_of, refuse_other_model, refuse_other_weights
+from errata.ledger.refusals import conflict, dtype_of, refuse_idle, refuse_other_model, refuse_other_weights
 from errata.ledger.store import Store
 from errata.ledger.sums import SumFiles
 from errata.ledger.verify import Report
@@ -57,8 +56,8 @@ class Ledger:
         """Open the ledger in a directory (made if missing, unless `create` is false) and give the view its weights.
 
         Raises LedgerError for a ledger of another model or dtype or of a newer schema, and CorruptionError, naming the
-        edit, for a damaged file of an applied edit: every one is read. Then neither the directory nor the view has
-        changed.
+        edit, for a damaged file of an applied edit: every one is read. Then neither the view nor what the directory
+        holds has changed; an older schema may have become today's.
         """
         path = Path(path)
         meta = Meta(view.name, view.model_fingerprint(), dtype_of(view), now())
@@ -115,30 +114,30 @@ class Ledger:
     def apply(self, edit: Edit, supersede: bool = False) -> int:
         """Record an edit, write it to the model and return its id; `supersede` undoes the edits it conflicts with.
 
-        Raises ConflictError when an applied edit is about the same subject and relation, LedgerError for an edit made
-        for other weights, one that changes no weight, or one that makes a weight infinite. Then nothing has changed.
+        Raises ConflictError when an applied edit is about the same subject and relation, RefusedEditError for one that
+        changes no weight or makes one infinite, LedgerError for one made for other weights. Then nothing has changed.
         """
-        refuse_other_weights(edit, self._view, self._fold.base_fingerprint)
-        with self._store.transaction():
-            rivals = self._store.index().rivals(edit.facts)
-            if rivals and not supersede:
-                raise conflict("This edit", edit.facts, rivals, "undo it first, or apply with supersede=True")
-            number = self._store.next_id()
-            self._store.add(number, edit)
-            for rival in rivals:
-                self._store.mark(rival.id, False)
-                self._store.log("supersede", rival.id, by=number)
-            plan = self._plan()
-            self._refuse_idle(number, plan)
-            self._commit(plan)
-        return number
+        return self.apply_all([edit], supersede)[0]
+
+    def apply_all(self, edits: Iterable[Edit], supersede: bool = False) -> tuple[int, ...]:
+        """Apply edits in their order, as `apply` does each, and return their ids; all of them, or none."""
+        numbers: list[int] = []
+        with self._changing():
+            plan = None
+            for edit in edits:
+                numbers.append(self._record(edit, supersede))
+                earlier, plan = plan, self._plan(plan)
+                refuse_idle(numbers[-1], self._view, self._fold, plan, earlier)
+            if plan is not None:
+                self._commit(plan)
+        return tuple(numbers)
 
     def undo(self, number: int) -> None:
         """Take an edit out of the weights: they become, bit for bit, what they would be had it never been applied.
 
         Raises LedgerError for an unknown or undone edit.
         """
-        with self._store.transaction():
+        with self._changing():
             if not self._store.entry(number).applied:
                 raise LedgerError(f"Edit {number} is undone already: redo({number}) applies it again.")
             self._store.mark(number, False)
@@ -150,7 +149,7 @@ class Ledger:
 
         Raises LedgerError for an unknown or applied edit, ConflictError when an applied one is about the same fact.
         """
-        with self._store.transaction():
+        with self._changing():
             entry = self._store.entry(number)
             if entry.applied:
                 raise LedgerError(f"Edit {number} is applied already: undo({number}) takes it out.")
@@ -166,7 +165,7 @@ class Ledger:
 
         Raises LedgerError for an unknown id; the edit `number` itself may be applied or undone, and stays so.
         """
-        with self._store.transaction():
+        with self._changing():
             if number != 0:
                 self._store.entry(number)
             undone = tuple(known for known in reversed(self.applied) if known > number)
@@ -249,7 +248,7 @@ class Ledger:
     def weights(self, numbers: Iterable[int]) -> dict[int, Float[Tensor, "d_model d_ff"]]:
         """W of every layer that these edits change, with them alone, as the ledger would write it; nothing is written.
 
-        Raises LedgerError for an unknown id, and where a weight would be infinite, CorruptionError for a damaged file.
+        Raises LedgerError for an unknown id or an infinite weight, CorruptionError for a damaged file.
         """
         return dict(self._fold.plan(self._wanted(numbers)).weights)
 
@@ -265,25 +264,37 @@ class Ledger:
                 wanted[layer] = (*wanted.get(layer, ()), number)
         return wanted
 
-    def _plan(self) -> Plan:
-        """The weights that the database, as this transaction leaves it, asks for."""
-        return self._fold.plan(self._fold.stale(self._store.index().layers()))
+    def _record(self, edit: Edit, supersede: bool) -> int:
+        """Take an edit into this transaction; returns its id."""
+        refuse_other_weights(edit, self._view, self._fold.base_fingerprint)
+        rivals = self._store.index().rivals(edit.facts)
+        if rivals and not supersede:
+            raise conflict("This edit", edit.facts, rivals, "undo it first, or apply with supersede=True")
+        number = self._store.next_id()
+        self._store.add(number, edit)
+        for rival in rivals:
+            self._store.mark(rival.id, False)
+            self._store.log("supersede", rival.id, by=number)
+        return number
+
+    def _plan(self, beside: Plan | None = None) -> Plan:
+        """The weights that the database, as this transaction leaves it, asks for; `beside` holds sums to go on from."""
+        return self._fold.plan(self._fold.stale(self._store.index().layers()), beside)
 
     def _commit(self, plan: Plan) -> None:
         with self._fold.written(plan):
             self._store.commit()
 
-    @torch.no_grad()
-    def _refuse_idle(self, number: int, plan: Plan) -> None:
-        """Raise LedgerError where the edit of this id, the newest, leaves every weight as it would be without it."""
-        for layer, ids in plan.wanted.items():
-            if number not in ids[-1:]:
-                continue
-            without = self._fold.plan({layer: ids[:-1]}, plan)
-            before = without.weights.get(layer, self._view.base_weight(layer).cpu())
-            if not same_bits(before, plan.weights[layer]):
-                return
-        raise LedgerError(
-            f"The edit changes no weight: all of it is lost to rounding in {dtype_of(self._view)}; use a stronger "
-            "edit or a wider dtype."
-        )
+    @contextmanager
+    def _changing(self) -> Generator[None]:
+        """A transaction; however it ends, the weights are afterwards what the database then says.
+
+        An error, or Ctrl-C, may come when the change is durable already and its weights have been put back.
+        """
+        try:
+            with self._store.transaction():
+                yield
+        except BaseException:
+            with suppress(LedgerError), self._fold.written(self._plan()):
+                pass
+            raise

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import torch
+
 from errata.deltas import Edit
-from errata.errors import ConflictError, LedgerError
+from errata.errors import ConflictError, LedgerError, RefusedEditError
 from errata.facts import Fact
+from errata.ledger.fold import Fold, Plan, same_bits
 from errata.ledger.records import Entry, Meta
 from errata.model.view import ModelView
 
@@ -49,6 +52,25 @@ def refuse_other_weights(edit: Edit, view: ModelView, base_of: Callable[[int], s
                 f"The edit is for weights {delta.base[:12]}… of {delta.module}, this model's unedited ones are "
                 f"{base[:12]}…: compute it for this model, in this dtype, on its unedited weights."
             )
+
+
+@torch.no_grad()
+def refuse_idle(number: int, view: ModelView, fold: Fold, plan: Plan, earlier: Plan | None) -> None:
+    """Raise RefusedEditError where the edit of this id, the newest, leaves every weight as it would be without it.
+
+    `plan` holds the weights with it, `earlier` those planned before it in the same transaction.
+    """
+    for layer, ids in plan.wanted.items():
+        if number not in ids[-1:]:
+            continue
+        without = fold.plan({layer: ids[:-1]}, earlier or plan)
+        before = without.weights.get(layer, view.base_weight(layer).cpu())
+        if not same_bits(before, plan.weights[layer]):
+            return
+    raise RefusedEditError(
+        f"The edit changes no weight: all of it is lost to rounding in {dtype_of(view)}; use a stronger "
+        "edit or a wider dtype."
+    )
 
 
 def conflict(what: str, facts: Sequence[Fact], rivals: Sequence[Entry], way_out: str) -> ConflictError:

@@ -12,20 +12,20 @@ import json
 import sqlite3
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, final
 
 from errata.deltas import Edit
 from errata.errors import CorruptionError, InputError, LedgerError
-from errata.ledger import schema
 from errata.ledger.blocks import Ids
-from errata.ledger.disk import make_directories, speaking, sync_directory, write_durably
+from errata.ledger.database import open_database
+from errata.ledger.disk import own_file, speaking, sync_directory, write_durably
 from errata.ledger.index import Index
-from errata.ledger.records import Entry, Event, Meta, entry_of, now
+from errata.ledger.records import Entry, Event, Meta, entry_of, errata_version, event_of, meta_of, now
 
-BUSY_SECONDS = 5.0
+TEMPORARY = ".edit.tmp"  # one name for all edits, written one at a time: a crash leaves one such file at most
 _SHARE = 100  # files that a thread checks before it takes others
 _ENTRY = "SELECT id, method, facts, applied, at, norm, layers, ranks, file, sha256 FROM entries"
 
@@ -41,6 +41,8 @@ class Store:
         self.path = path
         self._connection = connection
         self._written: list[Path] = []
+        self._committed = True
+        self._version = errata_version()
         self._read: dict[int, tuple[tuple[Any, ...], Entry]] = {}
         self._index: tuple[int, Index] | None = None
 
@@ -50,32 +52,7 @@ class Store:
 
         Raises LedgerError for a directory that holds no ledger, or one of a newer schema.
         """
-        database = path / "ledger.sqlite"
-        with speaking(path):
-            if not database.exists():
-                _require(meta, path)
-                make_directories(path)
-        connection = None
-        try:
-            with speaking(path):
-                mode = "rw" if meta is None else "rwc"
-                connection = sqlite3.connect(
-                    f"{database.resolve().as_uri()}?mode={mode}",
-                    uri=True,
-                    timeout=BUSY_SECONDS,
-                    isolation_level=None,
-                    check_same_thread=False,
-                )
-                connection.execute("PRAGMA synchronous = FULL")
-                if schema.is_empty(connection):
-                    schema.create(connection, asdict(_require(meta, path)))
-                    sync_directory(path)
-                schema.check(connection, path)
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            raise
-        return cls(path, connection)
+        return cls(path, open_database(path, meta))
 
     def close(self) -> None:
         """Close the database."""
@@ -83,7 +60,7 @@ class Store:
 
     def meta(self) -> Meta:
         """Which model the ledger belongs to."""
-        return Meta(*self._rows("SELECT model, fingerprint, dtype, created FROM meta")[0])
+        return meta_of(self._rows("SELECT model, fingerprint, dtype, created FROM meta"), self.path)
 
     def index(self) -> Index:
         """What the database says now; it is read again when another connection has written to it, or after a failure.
@@ -119,7 +96,8 @@ class Store:
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, oldest first."""
-        return tuple(Event(*row) for row in self._rows("SELECT id, at, kind, edit, by FROM events ORDER BY id"))
+        rows = self._rows("SELECT id, at, kind, edit, by, errata FROM events ORDER BY id")
+        return tuple(event_of(row, self.path) for row in rows)
 
     def integrity(self) -> list[str]:
         """What SQLite's own check finds wrong with the database; empty when sound."""
@@ -131,20 +109,35 @@ class Store:
 
         Raises LedgerError when another process keeps the lock for longer than `BUSY_SECONDS`.
         """
-        self._run("BEGIN IMMEDIATE")
         self._written.clear()
+        self._committed = False
+        try:
+            self._run("BEGIN IMMEDIATE")
+            yield
+        finally:
+            if not self._committed:
+                self.forget()
+                if self._connection.in_transaction:  # after some errors SQLite has rolled back by itself
+                    self._run("ROLLBACK")
+                for path in self._written:
+                    with suppress(OSError):  # what the disk does not let go of is read by nobody
+                        path.unlink(missing_ok=True)
+
+    @contextmanager
+    def moment(self) -> Generator[None]:
+        """What is read inside the block is of one moment; others cannot commit for as long as it takes."""
+        self._run("BEGIN")
         try:
             yield
         finally:
             if self._connection.in_transaction:
-                self.forget()
                 self._run("ROLLBACK")
-                for path in self._written:
-                    path.unlink(missing_ok=True)
 
     def commit(self) -> None:
         """Make what this transaction recorded durable."""
+        self._written.clear()  # a commit that reports an error may still be one, and then its rows name these files
         self._run("COMMIT")
+        self._committed = True
 
     def next_id(self) -> int:
         """The id the next edit gets, which are numbered from 1 without a gap."""
@@ -157,7 +150,10 @@ class Store:
         path = self.path / "deltas" / f"{number:06d}-{sha256[:12]}.safetensors"
         self._written.append(path)
         with speaking(self.path):
-            write_durably(path, data)
+            if not path.parent.is_dir():  # as in a copy made by what keeps no empty directories
+                path.parent.mkdir()
+                sync_directory(self.path)
+            write_durably(path, data, path.with_name(TEMPORARY))
         entry = Entry(
             number,
             edit.method,
@@ -188,7 +184,8 @@ class Store:
 
     def log(self, kind: str, number: int, by: int | None = None) -> None:
         """Append to the log of events."""
-        self._run("INSERT INTO events (at, kind, edit, by) VALUES (?, ?, ?, ?)", (now(), kind, number, by))
+        values = now(), kind, number, by, self._version
+        self._run("INSERT INTO events (at, kind, edit, by, errata) VALUES (?, ?, ?, ?, ?)", values)
 
     def load(self, entry: Entry) -> Edit:
         """Read an edit from its file; raises CorruptionError for a file that is not the one recorded."""
@@ -211,7 +208,7 @@ class Store:
         """An edit's file, which is the one recorded."""
         path = self.path / "deltas" / entry.file
         try:
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            found = hashlib.sha256(own_file(path).read_bytes()).hexdigest()
         except OSError as error:
             raise _unreadable(entry, path, error) from error
         if found != entry.sha256:
@@ -239,12 +236,3 @@ class Store:
 
 def _unreadable(entry: Entry, path: Path, error: Exception) -> CorruptionError:
     return CorruptionError(f"Edit {entry.id} cannot be read from {path} ({error}): put the file back from a copy.")
-
-
-def _require(meta: Meta | None, path: Path) -> Meta:
-    """What a new ledger in `path` is for; raises LedgerError where none may be made."""
-    if meta is None:
-        raise LedgerError(f"There is no ledger at {path}: give the directory of one, or create it.")
-    if any((path / "deltas").glob("*.safetensors")):
-        raise LedgerError(f"{path / 'deltas'} holds edits but ledger.sqlite is gone: put it back from a copy.")
-    return meta

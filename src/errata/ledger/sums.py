@@ -27,6 +27,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from errata.ledger.blocks import Ids, block_of
+from errata.ledger.disk import own_file
 
 LIMIT = 2 * 2**30  # bytes
 _KEY, _HEADER = 32, 64
@@ -92,7 +93,7 @@ class SumFiles:
         """A file's numbers with what its key stands for; (0, None) for a file that is missing, damaged or of others."""
         size = _HEADER + 4 * shape[0] * shape[1]
         try:
-            with path.open("rb") as file:
+            with own_file(path).open("rb") as file:
                 data = bytearray(size)
                 if os.fstat(file.fileno()).st_size != size or file.readinto(data) != size:
                     return 0, None
@@ -110,10 +111,15 @@ class SumFiles:
             if not self._make_room(path, _HEADER + numbers.nbytes, displaces):
                 return
             temporary = path.with_name(f".{path.name}.tmp")
-            with temporary.open("wb") as file:
-                file.write(key + _digest((total.shape[0], total.shape[1]), numbers.data.cast("B")))
-                file.write(numbers.data)
-            temporary.replace(path)
+            try:
+                temporary.unlink(missing_ok=True)  # a link left there would be written through
+                with temporary.open("xb") as file:
+                    file.write(key + _digest((total.shape[0], total.shape[1]), numbers.data.cast("B")))
+                    file.write(numbers.data)
+                temporary.replace(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)  # what there is no room for takes none
+                raise
 
     def _make_room(self, path: Path, size: int, displaces: bool) -> bool:
         """Whether `size` bytes fit in place of what `path` holds; the sums of late blocks go first."""

@@ -14,7 +14,8 @@ from errata.ledger.blocks import Ids, RunningSum
 from errata.ledger.fold import same_bits
 from errata.ledger.records import Entry, Event, listed
 from errata.ledger.store import Store
-from errata.model.view import ModelView, rounded
+from errata.model.rounding import rounded
+from errata.model.view import ModelView
 
 MEMORY = 2**30  # bytes that the sums of the layers checked together may take
 
@@ -53,7 +54,8 @@ def _report(store: Store, view: ModelView, weights: bool) -> Report:
     try:
         problems += [f"The database of the ledger at {store.path} is damaged: {line}." for line in store.integrity()]
         store.forget()
-        entries, events = store.entries(), store.events()
+        with store.moment():
+            entries, events = store.entries(), store.events()
     except LedgerError as error:
         return Report((*problems, str(error)), (), 0, view.weights_sha256())
     bases = [view.layer_fingerprint(layer) for layer in range(view.n_layers)]

@@ -20,7 +20,7 @@ from transformers.utils import logging
 from errata.model.grouping import groups
 from errata.model.hooks import frozen
 from errata.model.prefix import keeps_keys, read_prefixes
-from errata.model.tokens import pad, pad_id, takes_positions
+from errata.model.tokens import longest_row, pad, pad_id, takes_positions
 from errata.model.view import ModelView
 
 Row = Sequence[int]
@@ -42,7 +42,9 @@ def decode(
     found: list[list[int]] = [[] for _ in rows]
     batch_size = batch_size or _rows_at_once(view, max(map(len, rows), default=0) + most)
     with frozen(view.model):
-        own = _allowed(view, rows[:2]) if most > 0 else True
+        room = longest_row(view.model)
+        tried = [row if room is None else row[: max(1, room - TRIED)] for row in rows[:2]]
+        own = _allowed(view, tried) if most > 0 else True
         for places in groups([len(row) for row in rows], batch_size, view.device):
             asked = [rows[place] for place in places]
 
@@ -89,8 +91,9 @@ def _token_by_token(view: ModelView, rows: Sequence[Row], most: int, ended: Ende
 
 def _by_the_model(view: ModelView, rows: Sequence[Row], most: int, ended: Ended) -> list[list[int]]:
     batch = pad(rows, pad_id(view.tokenizer), "left", view.device)
-    stop = _Ended(ended, len(rows), batch.ids.shape[1])
-    with _plain(view, most) as settings:
+    width, room = batch.ids.shape[1], longest_row(view.model)
+    stop = _Ended(ended, len(rows), width)
+    with _plain(view, most if room is None else min(most, room - width + 1)) as settings:
         cast(Any, view.model).generate(
             input_ids=batch.ids,
             attention_mask=batch.mask,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from errata.errors import InputError, TokenError, UnsupportedModelError
 from errata.facts import Fact
-from errata.model.tokens import encode_fact
+from errata.model.rounding import require_finite
+from errata.model.tokens import encode_fact, require_room
 from errata.model.view import ModelView
 
 
@@ -24,8 +25,10 @@ class Jobs:
 def jobs_of(view: ModelView, facts: Sequence[Fact], answers: Sequence[str]) -> Jobs:
     """Every token of every answer: predicted at its own position behind the gold prefix, or in the place of [MASK].
 
-    Raises TokenError for an answer that the prompt's tokens run into, or that does not fill a mask with one token.
+    Raises TokenError for an answer that the prompt's tokens run into, or that does not fill a mask with one token, and
+    for more tokens than the model reads; UnsupportedModelError for a model whose weights are not finite.
     """
+    require_finite(view.model, view.name)
     parts = _filled if fills_masks(view) else _continued
     pairs = enumerate(zip(facts, answers, strict=True))
     rows = [(number, *part) for number, pair in pairs for part in parts(view, *pair)]
@@ -44,6 +47,7 @@ def fills_masks(view: ModelView) -> bool:
 
 def _continued(view: ModelView, fact: Fact, answer: str) -> list[tuple[tuple[int, ...], int, int]]:
     row = encode_fact(view.tokenizer, fact, answer)
+    require_room(view.model, [row.ids[:-1]])
     return [(row.ids[:end], row.ids[end], end - 1) for end in range(row.n_prompt, len(row.ids))]
 
 
@@ -59,6 +63,7 @@ def _filled(view: ModelView, fact: Fact, answer: str) -> list[tuple[tuple[int, .
         raise InputError(f"The prompt {text!r} has {text.count(mask)} masks: the answer fills exactly one.")
     asked: list[int] = view.tokenizer(text)["input_ids"]
     said: list[int] = view.tokenizer(text.replace(mask, answer))["input_ids"]
+    require_room(view.model, [asked])
     at = asked.index(mask_id)
     if len(said) != len(asked) or [*said[:at], mask_id, *said[at + 1 :]] != asked:
         raise TokenError(

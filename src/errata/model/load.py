@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from errata.errors import ErrataError, InputError, nearest, unknown
 from errata.model.placement import first_line, placed, require_divisible
+from errata.model.rounding import require_finite
 from errata.model.view import ModelView
 
 POCKET = ("gelu", "swiglu")
@@ -52,7 +53,8 @@ def load(
     device (cpu by default), or auto, which spreads a model over every device there is (see errata.model.placement).
     `tensor_parallel` divides the model between that many processes, each of which calls this.
     A hub model that was loaded before is found again without the network.
-    Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited.
+    Raises InputError for a model or option that does not exist, UnsupportedModelError for one that cannot be edited,
+    and for one with NaN or infinite weights.
     """
     if dtype is not None and dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -81,6 +83,7 @@ def load(
             f"The model {name!r} cannot be loaded{_near(name)} ({first_line(error)}): {CHOICES}."
         ) from error
     _check_complete(name, model, report)
+    require_finite(model, name)
     if placement.device is not None and model.device != placement.device:
         model.to(placement.device)
     model.eval()

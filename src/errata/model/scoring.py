@@ -11,7 +11,7 @@ from torch import Tensor
 from errata.errors import unknown
 from errata.model.grouping import groups
 from errata.model.hooks import frozen
-from errata.model.tokens import Tokens, pad, pad_id, position_arguments
+from errata.model.tokens import Tokens, pad, pad_id, position_arguments, require_room
 from errata.model.view import ModelView
 
 # Of one token's log-probability: what a localizer differentiates.
@@ -58,6 +58,7 @@ def target_likelihoods(view: ModelView, rows: Sequence[Tokens], batch_size: int 
 @torch.no_grad()
 def _target_logits(view: ModelView, rows: Sequence[Tokens], batch_size: int) -> Iterator[tuple[int, Tensor]]:
     """Each row's place, and its logits `[target_tokens, vocabulary]` where its target's tokens are predicted."""
+    require_room(view.model, (row.ids for row in rows))
     with frozen(view.model):
         for group in groups([len(row.ids) for row in rows], batch_size, view.device):
             batch = pad([rows[i].ids for i in group], pad_id(view.tokenizer), device=view.device)

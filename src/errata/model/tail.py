@@ -22,7 +22,7 @@ from errata.model.fused import fused_activations
 from errata.model.head import decoder_of
 from errata.model.hooks import first_tensor, frozen
 from errata.model.prefix import PrefixCache
-from errata.model.tokens import pad_id, takes_positions
+from errata.model.tokens import pad_id, require_room, takes_positions
 from errata.model.view import ModelView
 
 # Rounding, amplified by the blocks; a wrong short cut is off by the size of the states themselves.
@@ -88,6 +88,7 @@ class Tail:
 
 def tail(view: ModelView, rows: Sequence[Sequence[int]], at: Sequence[int], block: int) -> Tail:
     """The rows from position `at` of each and from block `block` on, as the model now is."""
+    require_room(view.model, rows)
     whole = _whole(view, rows, at, block)
     if block == 0 and not any(at):  # nothing lies before
         return whole

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -180,6 +180,15 @@ def position_arguments(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
 def takes_positions(model: nn.Module) -> bool:
     """Whether the model is told every token's position; others work it out from the mask."""
     return "position_ids" in inspect.signature(model.forward).parameters
+
+
+def require_room(model: PreTrainedModel, rows: Iterable[Sequence[int]]) -> None:
+    """Raise TokenError for a row with more tokens than the model was made to read at once."""
+    limit, longest = longest_row(model), max(map(len, rows), default=0)
+    if limit is not None and longest > limit:
+        raise TokenError(
+            f"A text has {longest:,} tokens and the model reads {limit:,}: give a shorter prompt or target."
+        )
 
 
 def longest_row(model: PreTrainedModel) -> int | None:

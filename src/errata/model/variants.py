@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from errata.model.head import decoder_of, head_logits
 from errata.model.hooks import first_tensor, frozen, with_first
-from errata.model.tokens import pad, pad_id, position_arguments
+from errata.model.tokens import pad, pad_id, position_arguments, require_room
 from errata.model.view import ModelView
 
 ROWS = 128
@@ -58,6 +58,7 @@ class Answer:
 def ask(view: ModelView, questions: Sequence[Question], changes: Sequence[Change]) -> list[Answer]:
     """Answer every question under its change, rows of like length together."""
     answers: list[Answer | None] = [None] * len(questions)
+    require_room(view.model, (question.ids for question in questions))
     order = sorted(range(len(questions)), key=lambda at: len(questions[at].ids))
     with frozen(view.model):
         for start in range(0, len(order), ROWS):

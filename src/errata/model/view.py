@@ -17,6 +17,7 @@ from errata.errors import EditError, UnsupportedModelError
 from errata.model.hooks import capture_inputs, capture_outputs, frozen
 from errata.model.opaque import back_through, bias_of, device_of, why_opaque
 from errata.model.parallel import Ranks, local, ranks_of
+from errata.model.rounding import fold, spoilt
 from errata.model.structure import Structure, find
 
 
@@ -217,15 +218,27 @@ class ModelView:
     def applied(self, deltas: Iterable[WeightDelta]) -> Generator[None, None, None]:
         """Apply deltas on top of the present weights inside the block; the present weights return after it.
 
-        Deltas are summed in order and rounded once. Raises EditError, with nothing written, for another model's deltas.
+        Deltas are summed in order and rounded once. Raises EditError, and leaves the weights as they are, for another
+        model's deltas and for deltas that make a weight NaN or infinite.
         """
+        with self.holding(self.changed(deltas)):
+            yield
+
+    def changed(self, deltas: Iterable[WeightDelta]) -> Generator[tuple[int, Float[Tensor, "d_model d_ff"]]]:
+        """The layers that deltas change, each with the W it would have; none is written. Raises as `applied` does."""
         self.require_editable()
         by_layer: dict[int, list[WeightDelta]] = {}
         for delta in deltas:
             self._check(delta)
             by_layer.setdefault(delta.layer, []).append(delta)
-        with self.holding((layer, fold(self.weight(layer), own)) for layer, own in by_layer.items()):
-            yield
+        for layer, own in by_layer.items():
+            weight = fold(self.weight(layer), own)
+            if spoilt(self.weight(layer), weight):
+                raise EditError(
+                    f"Layer {layer} would have weights that are NaN or infinite: the edit is too large, lower its "
+                    "learning rate or bound it."
+                )
+            yield layer, weight
 
     @contextmanager
     def holding(self, weights: Iterable[tuple[int, Float[Tensor, "d_model d_ff"]]]) -> Generator[None, None, None]:
@@ -277,24 +290,3 @@ class ModelView:
             found = self.ranks.total(own.double() @ self.weight(layer).double().T)
             expected = made.double()
         return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-12))
-
-
-@torch.no_grad()
-def fold(base: Float[Tensor, "d_model d_ff"], deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
-    """W = round(W₀ + Σ ΔW_i): summed in order in float32, rounded once; entries no delta touches keep their bits."""
-    return rounded(base, add_deltas(torch.zeros(base.shape, dtype=torch.float32, device=base.device), deltas))
-
-
-@torch.no_grad()
-def add_deltas(total: Float[Tensor, "d_model d_ff"], deltas: Iterable[WeightDelta]) -> Float[Tensor, "d_model d_ff"]:
-    """Σ ΔW_i, continued in place: `total` float32 holds the sum so far."""
-    for delta in deltas:
-        # Fresh copies lie alike in memory wherever a delta came from, so the product has the same bits each time.
-        total += delta.left.to(total.device, copy=True) @ delta.right.to(total.device, copy=True)
-    return total
-
-
-@torch.no_grad()
-def rounded(base: Float[Tensor, "d_model d_ff"], total: Float[Tensor, "d_model d_ff"]) -> Float[Tensor, "d_model d_ff"]:
-    """round(W₀ + Σ ΔW_i) in W₀'s dtype; where the sum is zero, W₀ keeps its bits (a negative zero too)."""
-    return torch.where(total == 0, base, (base.float() + total).to(base.dtype))

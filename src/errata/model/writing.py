@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from errata.errors import InputError, UnsupportedModelError
 from errata.model.decoding import decode
 from errata.model.hooks import frozen
 from errata.model.phrases import UNFINISHED, decided, line_ended
-from errata.model.tokens import encode
+from errata.model.tokens import encode, longest_row, require_room
 from errata.model.view import ModelView
 
 # How far a model is let write, and when a text has got there: at its own end, at the end of a line, of a phrase.
@@ -30,9 +31,10 @@ def generate(
     """Continue every prompt greedily, in batches, to the model's own end or `max_new_tokens`.
 
     A continuation begins with the space that parts it from the prompt. The model's own generation settings (sampling,
-    penalties, lengths) play no part, except its end tokens. With `until="phrase"` a row stops as soon as its first
-    phrase has ended beyond doubt (see `decided`), with `until="line"` behind its first line that says anything. Raises
-    InputError for an empty prompt and for fewer tokens than none.
+    penalties, lengths) play no part, except its end tokens; it stops where its context is full. With `until="phrase"` a
+    row stops as soon as its first phrase has ended beyond doubt (see `decided`), with `until="line"` behind its first
+    line that says anything. Raises InputError for an empty prompt, one longer than the model reads, and for fewer
+    tokens than none.
     """
     rows = [_prompt_ids(view, prompt) for prompt in prompts]
     written = new_tokens(view, rows, max_new_tokens, STOPS[until], batch_size)
@@ -54,11 +56,12 @@ def new_tokens(
     require_writing(view)
     if most < 0:
         raise InputError(f"Expected 0 new tokens or more, found {most}: give for example 12.")
-    ends = _end_tokens(view)
+    ends, room = _end_tokens(view), longest_row(view.model) or math.inf
 
     def ended(place: int, new: Sequence[int]) -> bool:
-        if new[-1] in ends or finished is None:
-            return new[-1] in ends
+        over = new[-1] in ends or len(rows[place]) + len(new) > room  # a token behind that would have no position
+        if over or finished is None:
+            return over
         # The new tokens by themselves are cheap to read, and are finished where the whole text is.
         return finished(_text(view, new)) and finished(_continuation(view, rows[place], new))
 
@@ -72,7 +75,8 @@ def stream(view: ModelView, prompt: str, max_new_tokens: int = 24) -> Iterator[s
     ids, new, shown = _prompt_ids(view, prompt), list[int](), ""
     ends = _end_tokens(view)
     cache, fresh = None, list(ids)
-    while len(new) < max_new_tokens and "\n" not in shown:
+    room = min(max_new_tokens, (longest_row(view.model) or math.inf) - len(ids) + 1)
+    while len(new) < room and "\n" not in shown:
         with frozen(view.model):
             out = view.model(input_ids=torch.tensor([fresh], device=view.device), past_key_values=cache, use_cache=True)
         cache, token = getattr(out, "past_key_values", None), int(out.logits[0, -1].argmax())
@@ -113,6 +117,7 @@ def _prompt_ids(view: ModelView, prompt: str) -> tuple[int, ...]:
     ids = encode(view.tokenizer, prompt).ids
     if not ids:
         raise InputError("The prompt is empty: give the text that the model continues.")
+    require_room(view.model, [ids])
     return ids
 
 

@@ -12,11 +12,13 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # matplotlib 3.11 has it
 
 INK, MUTED, LINE, LANE = "#010101", "#020202", "#030303", "#040404"
 PAPER, HEAT, OLD, NEW, KEPT = "#050505", "#060606", "#070707", "#080808", "#090909"

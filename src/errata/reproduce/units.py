@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,15 +9,16 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from tqdm import tqdm
 
-from errata.errors import EditError
+from errata.errors import EditError, InputError
 from errata.ledger.disk import write_durably
 from errata.model.load import load
 from errata.model.view import ModelView
+from errata.strict import json_in
 from errata.training.identify import cores
 
 
@@ -85,8 +85,16 @@ def all_threads() -> Generator[None]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What a unit's JSON file holds; None where it was not measured yet."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """What a unit's JSON file holds; None where it was not measured yet, InputError for one that is damaged."""
+    if not path.exists():
+        return None
+    try:
+        found = json_in(path)
+        if not isinstance(found, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError) as error:
+        raise InputError(f"The part {path} cannot be read ({error}): delete it, and it is measured anew.") from error
+    return cast(dict[str, Any], found)
 
 
 def require_all(failures: Sequence[str], parts: int) -> None:

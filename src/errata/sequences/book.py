@@ -14,7 +14,8 @@ from errata.errors import EditError
 from errata.facts import Fact
 from errata.history import History
 from errata.ledger import Ledger
-from errata.model.view import ModelView, add_deltas, rounded
+from errata.model.rounding import add_deltas, rounded, spoilt
+from errata.model.view import ModelView
 
 
 @runtime_checkable
@@ -107,7 +108,7 @@ class Scratch:
             add_deltas(totals[delta.layer], [delta])
         weights = {layer: rounded(self._view.base_weight(layer), total) for layer, total in totals.items()}
         for layer, weight in weights.items():
-            if not bool(torch.isfinite(weight).all()):
+            if spoilt(self._view.base_weight(layer), weight):
                 raise EditError(f"Layer {layer} would have weights that are NaN or infinite: the edit is too large.")
         for layer, weight in weights.items():
             self._view.write(layer, weight)

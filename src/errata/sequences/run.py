@@ -1,9 +1,10 @@
 """Edit a sequence of cases step by step, with checkups on the way; what is done is passed over.
 
 A step computes one edit for `batch` cases from the weights and the history it finds, writes it to the book, and scores
-its cases. A case whose target the model says already is left out. A step that cannot be edited is reported and the next
-one tried. Every edit records which cases its step went through, so that a run that was interrupted goes on behind the
-last step in force, and its edits are those of a run that was not.
+its cases. A case whose target the model says already is left out. A step that cannot be edited, or whose edit the book
+refuses since it changes no weight or makes one infinite, is reported and the next one tried. Every edit records which
+cases its step went through, so that a run that was interrupted goes on behind the last step in force, and its edits are
+those of a run that was not.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast, final
 
 from errata.deltas import Edit
-from errata.errors import ConflictError, EditError, InputError
+from errata.errors import ConflictError, EditError, InputError, RefusedEditError
 from errata.evaluation.kept import keep
 from errata.evaluation.probes import answers, reach
 from errata.facts import Case
@@ -169,11 +170,11 @@ class _Run:
             return Step(first, end, already=already)
         try:
             edit = self.editor.edit(self.view, [self.battery.cases[at].fact for at in wanted], self.book.history())
-        except (InputError, EditError) as error:
+            record = {RECORD: {"first": first, "end": end}}
+            edit = keep(edit, [self.battery.cases[at] for at in wanted])
+            number = self.book.apply(replace(edit, measured={**edit.measured, **record}))
+        except (InputError, EditError, RefusedEditError) as error:
             return Step(first, end, already=already, error=str(error))
-        record = {RECORD: {"first": first, "end": end}}
-        edit = keep(edit, [self.battery.cases[at] for at in wanted])
-        number = self.book.apply(replace(edit, measured={**edit.measured, **record}))
         scores = just_edited(self.view, [self.unedited.outcomes[at] for at in wanted])
         return Step(first, end, number, scores, already)
 

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, Response
+from fastapi.security import HTTPBearer
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,11 +20,13 @@ from starlette.requests import Request
 from errata.desk import Desk
 from errata.errors import ErrataError
 from errata.web import asking, changing, reading
-from errata.web.guard import Door, Guard
-from errata.web.jobs import Board
+from errata.web.guard import Door, Guard, refusal
+from errata.web.jobs import Board, BusyError
 from errata.web.studio import Studio
 
 STATIC = Path(__file__).parent / "static"
+RETRY_AFTER = 1  # seconds
+BEARER = HTTPBearer(auto_error=False, description="The token, where one is asked for; the guard looks at it.")
 
 
 def create_app(desk: Desk, door: Door | None = None, ending: Callable[[], bool] = lambda: False) -> FastAPI:
@@ -33,6 +36,7 @@ def create_app(desk: Desk, door: Door | None = None, ending: Callable[[], bool] 
 
     Example: `uvicorn.run(create_app(Desk(errata.load("pocket-gelu"), Path("corrections"))))`
     """
+    door = door or Door()
     board = Board()
     studio = Studio(desk, lambda state: board.tell_from_worker(reading.ledger_message(state)))
 
@@ -52,8 +56,15 @@ def create_app(desk: Desk, door: Door | None = None, ending: Callable[[], bool] 
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        middleware=[Middleware(Guard, door=door or Door())],
-        exception_handlers={RequestValidationError: _invalid, ErrataError: _refused, HTTPException: _refused},
+        middleware=[Middleware(Guard, door=door)],
+        redirect_slashes=False,
+        dependencies=[Security(BEARER)] if door.token else [],
+        exception_handlers={
+            RequestValidationError: _invalid,
+            ErrataError: _refused,
+            HTTPException: _refused,
+            BusyError: _busy,
+        },
     )
     app.include_router(reading.router(studio, board, secrets.token_hex(8), ending))
     app.include_router(asking.router(studio, board))
@@ -67,14 +78,18 @@ def create_app(desk: Desk, door: Door | None = None, ending: Callable[[], bool] 
     return app
 
 
-async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return JSONResponse({"error": f"{place}: {first['msg']}."}, 422)
+    return refusal(422, f"{place}: {first['msg']}.")
 
 
-async def _refused(_request: Request, error: Exception) -> JSONResponse:
+async def _refused(_request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        return JSONResponse({"error": error.detail}, error.status_code)
-    return JSONResponse({"error": str(error)}, 422)
+        return refusal(error.status_code, error.detail, error.headers)
+    return refusal(422, str(error))
+
+
+async def _busy(_request: Request, error: Exception) -> Response:
+    return refusal(429, str(error), {"retry-after": str(RETRY_AFTER)})

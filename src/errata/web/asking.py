@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 
 from errata.web import wire
 from errata.web.jobs import Board
 from errata.web.studio import Studio
+
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/zip": {}, "text/html": {}}, "description": "The file, as a download."}
+}
 
 
 def router(studio: Studio, board: Board) -> APIRouter:
@@ -42,7 +48,7 @@ def router(studio: Studio, board: Board) -> APIRouter:
     async def export(asked: wire.Export) -> wire.Job:
         return board.add("export", asked.model_dump(), lambda tell, number: studio.export(tell, asked, number))
 
-    @routes.get("/exports/{job}", summary="The file that an export wrote", response_class=FileResponse)
+    @routes.get("/exports/{job}", summary="The file that an export wrote", response_class=FileResponse, responses=FILES)
     async def exported(job: int) -> FileResponse:
         """A zip of an adapter or of merged weights, or an HTML page; the newest few are kept."""
         found = studio.shelf.find(job)

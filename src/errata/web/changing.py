@@ -10,7 +10,7 @@ from errata.web import wire
 from errata.web.jobs import Board
 from errata.web.studio import Studio
 
-Edit = Annotated[int, Path(ge=1, description="The edit's number in the ledger.")]
+Edit = Annotated[wire.Number, Path(description="The edit's number in the ledger.")]
 
 
 def router(studio: Studio, board: Board) -> APIRouter:

@@ -6,9 +6,10 @@ pointed to this machine is refused by the Host.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, final
@@ -20,6 +21,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from errata.errors import InputError
 
 LARGEST = 64 << 10  # bytes of a request's body
+LONGEST = 4 << 10  # bytes of its address
+WIDEST = 16 << 10  # bytes of its headers
+PATIENCE = 10.0  # seconds for its body to come
 SHORTEST = 16  # characters of a token
 COOKIE = "errata-token"
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -89,27 +93,25 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
-            await refusal(scope, receive, _adorned(send))
-            return
-        body = await _read(receive)
-        if body is None:
-            refusal = _refused(413, f"The request is longer than {LARGEST} bytes: send less.")
-            await refusal(scope, receive, _adorned(send))
-            return
-        await self._app(scope, _again(body, receive), _adorned(send))
+        found = self._refusal(scope, Headers(scope=scope)) or await _read(receive)
+        if isinstance(found, Response):
+            await found(scope, receive, _adorned(send))
+        elif found is not None:
+            await self._app(scope, _again(found, receive), _adorned(send))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > LONGEST:
+            return refusal(414, f"The address is longer than {LONGEST} bytes: send a shorter one.")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > WIDEST:
+            return refusal(431, f"The headers are longer than {WIDEST} bytes: send fewer.")
         host = headers.get("host", "")
         if not self._door.knows(_name(host)):
-            return _refused(403, f"The host {host!r} is not this server: open it by the address it printed.")
+            return refusal(403, f"The host {host!r} is not this server: open it by the address it printed.")
         origin = headers.get("origin")
         if origin is not None and origin != f"{scope['scheme']}://{host}":
-            return _refused(403, f"A page of {origin} may not use this server: open the server's own page.")
+            return refusal(403, f"A page of {origin} may not use this server: open the server's own page.")
         if origin is None and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return _refused(403, "Another site may not use this server: open the server's own page.")
+            return refusal(403, "Another site may not use this server: open the server's own page.")
         return self._asked_for_token(scope, headers)
 
     def _asked_for_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -122,7 +124,8 @@ class Guard:
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if self._door.opens(bearer or _cookie(headers)):
             return None
-        return _refused(401, "A token is asked for: open the address with /?token=…, or send Authorization: Bearer ….")
+        why = "A token is asked for: open the address with /?token=…, or send Authorization: Bearer …."
+        return refusal(401, why, {"www-authenticate": "Bearer"})
 
 
 def _name(host: str) -> str:
@@ -141,19 +144,26 @@ def _cookie(headers: Headers) -> str | None:
     return None if found is None else found.value
 
 
-def _refused(status: int, reason: str) -> Response:
-    return JSONResponse({"error": reason}, status)
+def refusal(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer to a request that is not done; what the client sent may stand in the reason as it is."""
+    return JSONResponse({"error": reason.encode(errors="replace").decode()}, status, headers)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """A request's body; None, without reading on, where it is too long."""
+async def _read(receive: Receive) -> bytes | Response | None:
+    """A request's body, or the reason why it is not read to its end; None where the client has gone."""
     found, more = b"", True
-    while more:
-        message = await receive()
-        found += message.get("body", b"")
-        if len(found) > LARGEST:
-            return None
-        more = message.get("more_body", False)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                found += message.get("body", b"")
+                if len(found) > LARGEST:
+                    return refusal(413, f"The request is longer than {LARGEST} bytes: send less.")
+                more = message.get("more_body", False)
+    except TimeoutError:
+        return refusal(408, f"The request did not come within {PATIENCE:g} seconds: send it faster.")
     return found
 
 

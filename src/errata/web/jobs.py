@@ -21,6 +21,8 @@ from errata.web import wire
 
 KEPT = 100  # jobs that are over and still remembered
 WHOLE = 16  # jobs that a list has with their results
+QUEUED = 64  # jobs that may wait
+FOLLOWERS = 64  # that may listen at once
 BEHIND = 5000  # messages a follower may be behind before it is let go; it comes back and begins with a snapshot
 
 Message = dict[str, Any]
@@ -28,6 +30,10 @@ Message = dict[str, Any]
 
 class StoppedError(Exception):
     """The job was cancelled; raised inside the work."""
+
+
+class BusyError(Exception):
+    """The board has as much as it takes: ask again a little later."""
 
 
 @runtime_checkable
@@ -91,7 +97,9 @@ class Board:
             self._thread.join()
 
     def add(self, kind: wire.Kind, request: dict[str, Any], work: Work, cancellable: bool = True) -> wire.Job:
-        """Put a job at the end of the queue."""
+        """Put a job at the end of the queue; raises BusyError where too many wait."""
+        if sum(old.shown.state == "queued" for old in self._tasks.values()) >= QUEUED:
+            raise BusyError(f"{QUEUED} jobs are waiting already: ask again in a moment.")
         number = next(self._numbers)
         job = wire.Job(id=number, kind=kind, state="queued", request=request, at=now(), ends=True)
         task = self._tasks[number] = Task(job, work, cancellable)
@@ -122,6 +130,11 @@ class Board:
         """Every job that is remembered, oldest first; the results are of the newest ones only."""
         shown = [task.shown for task in self._tasks.values()]
         return [job.model_copy(update={"result": None}) for job in shown[:-WHOLE]] + shown[-WHOLE:]
+
+    def require_seat(self) -> None:
+        """Raise BusyError where as many followers listen as may."""
+        if len(self._followers) >= FOLLOWERS:
+            raise BusyError(f"{FOLLOWERS} streams of events are open already: close one, or ask again later.")
 
     def tell(self, message: Message) -> None:
         """Tell every follower something."""

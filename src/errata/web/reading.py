@@ -61,6 +61,7 @@ def router(studio: Studio, board: Board, instance: str, ending: Callable[[], boo
         """
         if job is not None and board.job(job) is None:
             raise HTTPException(404, f"There is no job {job}.")
+        board.require_seat()
         beginning = lambda: {"type": "state", **snapshot().model_dump()}  # noqa: E731
         messages = board.follow(beginning, TICK) if job is None else _of_one(board, job)
         return StreamingResponse(

@@ -8,14 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Word = Annotated[str, Field(min_length=1, max_length=300)]
+EXACT = 2**53 - 1  # what every reader of JSON holds exactly
+Number = Annotated[int, Field(ge=1, le=EXACT)]  # of an edit or a job
 Kind = Literal["ask", "locate", "neuron", "preview", "commit", "undo", "redo", "diff", "compare", "export"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Request(BaseModel):
-    """What a client may send: the fields named, and no others."""
+    """What a client may send: the fields named and no others, of their own types: no false where a number belongs."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Scaling(Request):
@@ -78,21 +80,21 @@ class Preview(CaseOf):
 class Commit(Request):
     """The preview to write to the ledger; a client that knows its doubts says so."""
 
-    preview: int = Field(ge=1)
+    preview: Number
     despite_doubts: bool = False
 
 
 class UndoTo(Request):
     """The last edit that stays; 0 undoes all."""
 
-    last: int = Field(ge=0)
+    last: int = Field(ge=0, le=EXACT)
 
 
 class Diff(Request):
     """Nothing: all edits together; `a`: that edit alone; both: how the two compare."""
 
-    a: int | None = Field(default=None, ge=1)
-    b: int | None = Field(default=None, ge=1)
+    a: Number | None = None
+    b: Number | None = None
 
 
 class Compare(Request):
@@ -230,11 +232,16 @@ class Refusal(BaseModel):
 REFUSALS: dict[int | str, dict[str, Any]] = {
     code: {"model": Refusal, "description": why}
     for code, why in {
+        400: "A body that is no JSON",
         401: "No token, or another one",
         403: "Another host or origin",
         404: "No such job",
+        408: "A body that does not come",
         409: "Too late to cancel",
-        413: "A request too long",
+        413: "A body too long",
+        414: "An address too long",
         422: "A request that cannot be used",
+        429: "Too much at once: nothing was done, ask again after `Retry-After` seconds",
+        431: "Headers too long",
     }.items()
 }

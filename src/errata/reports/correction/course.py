@@ -5,7 +5,6 @@ relative_l    ‖Σ ΔW_i‖_F / ‖W₀‖_F of layer l before rounding, i over
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from errata.errors import UNREADABLE
 from errata.ledger import Event, Ledger
 from errata.ledger.records import CHECKUPS
 from errata.model.view import ModelView
+from errata.strict import json_of, lines_of
 
 SIGNS = {"apply": 1.0, "redo": 1.0, "undo": -1.0, "supersede": -1.0}
 SCORES = ("efficacy", "generalization", "specificity")
@@ -61,17 +62,24 @@ def checkups(directory: Path, applied: Sequence[int]) -> tuple[Mapping[str, Any]
     """
     path = directory / CHECKUPS
     found: dict[int, Mapping[str, Any]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in lines_of(path):
         try:
-            row = cast(Mapping[str, Any], json.loads(line))
+            row = cast(Mapping[str, Any], json_of(line))
             if row["edit"] in applied:
                 scores = {name: _short(row["all"].get(name)) for name in SCORES}
-                known = {"known": _short(row["known"]), "perplexity": row["perplexity"]}
+                known = {"known": _short(row["known"]), "perplexity": _number(row["perplexity"])}
                 found[int(row["edit"])] = {"edit": int(row["edit"]), "edited": int(row["edited"]), **scores, **known}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except UNREADABLE:
             continue
     return tuple(found[number] for number in sorted(found))
 
 
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def _short(score: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    return None if score is None else {name: score[name] for name in ("mean", "interval", "n")}
+    if score is None:
+        return None
+    low, high = map(float, score["interval"])
+    return {"mean": float(score["mean"]), "interval": [low, high], "n": int(score["n"])}

@@ -29,7 +29,8 @@ from errata.evaluation.metrics import score
 from errata.evaluation.probes import CaseOutcome, probe
 from errata.facts import Case, Fact
 from errata.ledger import Entry, Ledger
-from errata.model.view import ModelView, fold
+from errata.model.rounding import fold
+from errata.model.view import ModelView
 from errata.neurons import Attribution
 from errata.reports.correction.account import Account, Made, Single, Tested
 from errata.reports.correction.course import Course, checkups, course

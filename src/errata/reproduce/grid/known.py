@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.facts import Case, Fact
 from errata.methods import Localizer, settings_of
 from errata.model.view import ModelView
 from errata.neurons import Attribution, NeuronSet
 from errata.reproduce.grid.cases import Drawn
+from errata.strict import json_of
 
 
 @dataclass(frozen=True)
@@ -94,21 +95,24 @@ def attribute(view: ModelView, localizer: Localizer, drawn: Drawn, in_all_phrasi
 
 
 def read(path: Path, cases: Sequence[Case]) -> Known:
-    """What `attribute` wrote for these cases."""
-    with safe_open(path, "pt") as file:
-        scores, chosen = file.get_tensor("scores"), file.get_tensor("chosen")
-        seconds: list[float] = file.get_tensor("seconds").tolist()
-        header = json.loads(file.metadata()["header"])
-    found: dict[Fact, Attribution] = {}
-    errors: dict[Fact, str] = {}
-    for case, own, mask, row in zip(cases, scores, chosen, header["rows"], strict=True):
-        if isinstance(row, dict):
-            errors[case.fact] = row["error"]
-        else:
-            method, objective, answer, gap = row
-            found[case.fact] = Attribution(own, None, _set(mask, gap), method, objective, answer)
-    taken = {case.fact: own for case, own in zip(cases, seconds, strict=True)}
-    return Known(found, taken, errors, header["settings"])
+    """What `attribute` wrote for these cases; raises InputError for a file that holds something else."""
+    try:
+        with safe_open(path, "pt") as file:
+            scores, chosen = file.get_tensor("scores"), file.get_tensor("chosen")
+            seconds: list[float] = file.get_tensor("seconds").tolist()
+            header = json_of(file.metadata()["header"])
+        found: dict[Fact, Attribution] = {}
+        errors: dict[Fact, str] = {}
+        for case, own, mask, row in zip(cases, scores, chosen, header["rows"], strict=True):
+            if isinstance(row, dict):
+                errors[case.fact] = row["error"]
+            else:
+                method, objective, answer, gap = row
+                found[case.fact] = Attribution(own, None, _set(mask, gap), method, objective, answer)
+        taken = {case.fact: own for case, own in zip(cases, seconds, strict=True)}
+        return Known(found, taken, errors, dict(header["settings"]))
+    except (*UNREADABLE, SafetensorError, InputError) as error:
+        raise InputError(f"{path} holds no attributions ({error}): delete it, and they are made anew.") from error
 
 
 def _nothing(view: ModelView, localizer: Localizer) -> Attribution:

@@ -36,6 +36,7 @@ from errata.reproduce.land.result import result_of
 from errata.reproduce.land.sets import BASELINE, CODE, LAND, METHODS, Sets, all_sets
 from errata.reproduce.land.sweep import Bench, sweep
 from errata.reproduce.summary import mean
+from errata.reproduce.units import read_json
 from errata.training.identify import identify
 from errata.training.train import facts_sha256, train
 
@@ -74,7 +75,7 @@ def reproduce(
         if not path.exists():
             found = _seed(view, everything, parts[seed], rows, plan, seed, work, silent)
             write_durably(path, json.dumps(found, allow_nan=False).encode())
-        seeds.append(json.loads(path.read_text(encoding="utf-8")))
+        seeds.append(read_json(path) or {})
     more: dict[str, Any] = {}
     if sweeping:
         learnt, measured = parts[plan.seeds[0]]

@@ -29,6 +29,7 @@ from errata.reproduce.land.plan import Plan
 from errata.reproduce.land.sets import code_sets, land_sets
 from errata.reproduce.source import digest
 from errata.reproduce.summary import mean
+from errata.reproduce.units import read_json
 from errata.training.recipe import FactCodeRecipe, LandRecipe
 from errata.training.train import held_out, train
 
@@ -84,7 +85,7 @@ def sweep(bench: Bench, work: Path, silent: bool = False) -> dict[str, Any]:
         if not path.exists():
             sets = _sets(bench, kind, change, memo)
             write_durably(path, json.dumps(_row(bench, kind, change, sets, subjects, kept)).encode())
-        rows.append(json.loads(path.read_text(encoding="utf-8")))
+        rows.append(read_json(path) or {})
     return {"seed": bench.seed, "rows": rows}
 
 

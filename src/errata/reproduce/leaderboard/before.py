@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from errata.errors import InputError
+from errata.errors import UNREADABLE, InputError
 from errata.evaluation.protocols import Outcome, Protocol, Settings, protocol
 from errata.facts import Examination
 from errata.ledger.disk import write_durably
 from errata.methods import versions
 from errata.model.view import ModelView
 from errata.reproduce.source import digest
+from errata.strict import json_in
 
 CASE = "examination"
+# By kind of answers, what they are made of.
+LEAVES = {"Examined": str, "Choices": int | None, "Likelihoods": float | None}
 # By protocol, what was said to one case.
 Said = dict[str, Outcome]
 log = logging.getLogger(__name__)
@@ -78,15 +81,26 @@ def _plain(one: Outcome) -> dict[str, Any]:
 
 def _read(path: Path, cases: Sequence[Examination]) -> list[Outcome]:
     try:
-        held = json.loads(path.read_text(encoding="utf-8"))
+        held = json_in(path)
         kind = {one.__name__: one for one in get_args(Outcome)}[held["kind"]]
         rows = cast(list[Mapping[str, Any]], held["rows"])
+        if not all(isinstance(leaf, LEAVES[held["kind"]]) for row in rows for leaf in _leaves(list(row.values()))):
+            raise ValueError(f"not all of them are those of {held['kind']}")
         return [
             kind(**{CASE: case}, **{name: _frozen(value) for name, value in row.items()})
             for case, row in zip(cases, rows, strict=True)
         ]
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, InputError) as error:
         raise InputError(f"The file {path} holds no answers ({error}): delete it, and they are asked anew.") from error
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What stands in lists inside one another."""
+    if not isinstance(value, list):
+        yield value
+        return
+    for one in cast(list[Any], value):
+        yield from _leaves(one)
 
 
 def _frozen(value: Any) -> Any:

@@ -33,8 +33,11 @@ from typing import Any, cast
 from errata.errors import InputError, unknown
 from errata.evaluation.protocols import PROTOCOLS
 from errata.methods import Editor, editor_of
+from errata.strict import text_of
 
 SINGLE, SEQUENTIAL = "single", "sequential"
+LONGEST, MOST = 1 << 20, 1_000_000  # bytes of a file; of anything that is counted
+READ_BY = ("revision", "split", "subset")
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,8 @@ class Plan:
 def read(path: Path) -> Plan:
     """The plan of a TOML file; raises InputError, with the file and what was expected, for any other."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        found = tomllib.loads(text_of(path, LONGEST))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"The file {path} is no TOML file ({error}): see errata leaderboard --help.") from error
     try:
         return _plan(path, found)
@@ -140,7 +143,7 @@ def _plan(path: Path, found: Mapping[str, Any]) -> Plan:
         regimes=tuple(map(_regime, _list(found, "regimes"))),
         protocols=tuple(_texts(found, "protocols")),
         seeds=_whole(found, "seeds", 1),
-        device=found.get("device"),
+        device=_text(found, "device"),
     )
     for name, values in (("models", plan.models), ("protocols", plan.protocols), ("regimes", plan.regimes)):
         if not values or len(set(values)) != len(values):
@@ -152,16 +155,19 @@ def _plan(path: Path, found: Mapping[str, Any]) -> Plan:
 def _method(name: str, given: Mapping[str, Any]) -> Method:
     settings = dict(given)
     made = Method(name, str(settings.pop("editor", name)), settings)
-    made.build()
+    try:
+        made.build()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the method {name!r} has a setting of another kind than it takes ({error}).") from error
     return made
 
 
 def _data(folder: Path, title: str, given: Mapping[str, Any]) -> Data:
-    options = dict(given)
-    name = str(options.pop("data", title))
-    where = tuple(str(folder / one) for one in cast(list[str], options.pop("files", [])))
-    hub = options.pop("hub", None)
-    return Data(name, title, where if hub is None else (str(hub),), options)
+    _known(given, ("data", "files", "hub", *READ_BY), f"the data set {title!r}")
+    where = tuple(str(folder / one) for one in _texts({"files": [], **given}, "files"))
+    hub = _text(given, "hub")
+    options = {name: value for name in READ_BY if (value := _text(given, name)) is not None}
+    return Data(_text(given, "data") or title, title, where if hub is None else (hub,), options)
 
 
 def _regime(given: Mapping[str, Any]) -> Regime:
@@ -202,6 +208,13 @@ def _tables(found: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str,
 
 def _whole(found: Mapping[str, Any], name: str, default: int) -> int:
     value = found.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"expected a whole number from 1 under {name!r}, found {value!r}.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST:
+        raise InputError(f"expected a whole number from 1 to {MOST:,} under {name!r}, found {value!r}.")
+    return value
+
+
+def _text(found: Mapping[str, Any], name: str) -> str | None:
+    value = found.get(name)
+    if not isinstance(value, str | None):
+        raise InputError(f"expected a text under {name!r}, found {value!r}.")
     return value

@@ -31,7 +31,7 @@ function drawTop() {
     $("applied").textContent = t("top.applied", { count: state.applied });
   }
   const lost = $("lost");
-  lost.textContent = state.model && !state.connected ? t("lost.trying") : "";
+  lost.textContent = state.full ? t("lost.full") : state.model && !state.connected ? t("lost.trying") : "";
   lost.hidden = !lost.textContent;
 }
 

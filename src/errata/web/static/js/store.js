@@ -5,8 +5,11 @@ import { t } from "./words.js";
 
 const RETRY = 1000; // milliseconds
 const SILENCE = 40000; // the server speaks every 15 seconds at least
+const TRIES = 5; // of a request that a busy server refuses
+const BUSY = 429;
 
-export const state = { instance: null, model: null, revision: 0, applied: 0, jobs: new Map(), connected: false };
+/** `full`: the server lives, and has as many streams of events open as it takes. */
+export const state = { instance: null, model: null, revision: 0, applied: 0, jobs: new Map(), connected: false, full: false };
 
 const hearers = new Set();
 /** Call `hear(what)` after every change; what is "state", "ledger", "lost", or a job. */
@@ -61,26 +64,37 @@ export function ended(number) {
 
 /** POST a JSON body; what the server refuses is said, and gives null. */
 export async function send(path, body = {}) {
-  return answered(fetch(`/api/${path}`, {
+  return answered(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
-  }));
+  });
 }
 
-export const get = (path) => answered(fetch(`/api/${path}`));
+export const get = (path) => answered(path);
 
-async function answered(asked) {
+/** Ask, and ask again where the server has too much to do: it has done nothing then. */
+async function answered(path, request) {
   try {
-    const answer = await asked;
-    const found = await answer.json();
-    if (answer.ok) return found;
-    toast(found.error ?? answer.statusText);
+    for (let tries = 1; ; tries += 1) {
+      const answer = await fetch(`/api/${path}`, request);
+      const found = await answer.json();
+      if (answer.ok) return found;
+      const busy = answer.status === BUSY;
+      if (!busy || tries === TRIES) {
+        toast(busy ? t("busy.over") : found.error ?? answer.statusText);
+        return null;
+      }
+      toast(t("busy.waiting"));
+      await pause(1000 * tries * (Number(answer.headers.get("retry-after")) || 1));
+    }
   } catch {
     toast(t("lost.now"));
   }
   return null;
 }
+
+const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
 export const cancel = (number) => send(`jobs/${number}/cancel`);
 
@@ -99,12 +113,25 @@ export function connect() {
   source.onerror = lost;
 }
 
-function lost() {
+async function lost() {
   source.close();
   clearTimeout(watch);
   state.connected = false;
   tell("lost");
+  state.full = await refused();
+  tell("lost");
   setTimeout(connect, RETRY);
+}
+
+/** Whether the server lives and takes no more streams; a stream's own error does not say why it ended. */
+async function refused() {
+  try {
+    const answer = await fetch("/api/events", { signal: AbortSignal.timeout(RETRY) });
+    answer.body.cancel();
+    return answer.status === BUSY;
+  } catch {
+    return false;
+  }
 }
 
 function hear(message) {
@@ -132,7 +159,7 @@ function begin(message) {
   const again = state.instance !== null && state.instance !== message.instance;
   const unfinished = again && running().length > 0;
   const { type, jobs, ...rest } = message;
-  Object.assign(state, rest, { connected: true, jobs: new Map(jobs.map((one) => [one.id, one])) });
+  Object.assign(state, rest, { connected: true, full: false, jobs: new Map(jobs.map((one) => [one.id, one])) });
   if (sessionStorage.getItem("errata-instance") !== state.instance) {
     sessionStorage.setItem("errata-instance", state.instance);
     for (const kind of Object.keys(own)) delete own[kind];
