@@ -1,13 +1,13 @@
-"""The public names, each imported when it is first asked for: help and completion come without PyTorch."""
+"""The public names."""
 
-from .deltas import Edit, WeightDelta
-from .errors import ErrataError
-from .facts import Case, Fact, Probe
-from .ledger import Ledger
-from .methods import Editor, Localizer, editor, localizer
-from .model.load import load, pocket
-from .model.view import ModelView
-from .neurons import Attribution, NeuronSet
+from errata.deltas import Edit, WeightDelta
+from errata.errors import ErrataError
+from errata.facts import Case, Fact, Probe
+from errata.ledger import Ledger
+from errata.methods import Editor, Localizer, editor, localizer
+from errata.model.load import load, pocket
+from errata.model.view import ModelView
+from errata.neurons import Attribution, NeuronSet
 
 __all__ = [
     "Attribution",

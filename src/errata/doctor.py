@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Generator, Iterator
@@ -16,14 +17,14 @@ from importlib.metadata import PackageNotFoundError, metadata, version
 from importlib.resources import files
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 DISTRIBUTION = "errata-lm"
 OLDEST = (3, 11)
 # What the embedded models, their detectors and their statistics take at most, with room for a ledger.
 ROOM = 200_000_000
-# The extra for those who work on Errata itself.
-OWN = "dev"
+# Extras for those who work on Errata itself.
+OWN = {"dev", "docs", "fuzz"}
+# What Errata's own metadata says of a package: "torch<3,>=2.6", "peft<1,>=0.19; extra == 'peft'".
+REQUIREMENT = re.compile(r"([\w.-]+)(?:\[.*?\])?\s*([^;]*)(?:;.*\bextra == ['\"](\w+)['\"])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +72,29 @@ def _packages() -> Iterator[Finding]:
         yield Finding("packages", DISTRIBUTION, "not installed", False, cure)
         return
     yield Finding("packages", DISTRIBUTION, told["Version"])
-    requirements = [Requirement(line) for line in told.get_all("Requires-Dist") or ()]
-    for requirement in requirements:
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _package(requirement, None)
-    for extra in sorted({*(told.get_all("Provides-Extra") or ())} - {OWN}):
-        for requirement in requirements:
-            asked = requirement.marker is not None and requirement.marker.evaluate({"extra": extra})
-            if asked and not (requirement.marker and requirement.marker.evaluate({"extra": ""})):
-                yield _package(requirement, extra)
+    for line in told.get_all("Requires-Dist") or ():
+        found = REQUIREMENT.match(line)
+        if found and found[3] not in OWN:
+            yield _package(found[1], found[2].strip(), found[3])
 
 
-def _package(requirement: Requirement, extra: str | None) -> Finding:
+def _package(name: str, bounds: str, extra: str | None) -> Finding:
     group = "packages" if extra is None else f"extra {extra}"
-    get = f"pip install '{requirement.name}{requirement.specifier}'" if extra is None else _install(extra)
+    get = f"pip install '{name}{bounds}'" if extra is None else _install(extra)
     lacking = None if extra else False
     try:
-        own = version(requirement.name)
+        own = version(name)
     except PackageNotFoundError:
-        return Finding(group, requirement.name, "not installed", lacking, get)
-    if not requirement.specifier.contains(own, prereleases=True):
-        return Finding(group, requirement.name, f"{own}, but {requirement.specifier} is needed", lacking, get)
-    return Finding(group, requirement.name, own)
+        return Finding(group, name, "not installed", lacking, get)
+    if not all(_within(own, bound) for bound in bounds.split(",") if bound):
+        return Finding(group, name, f"{own}, but {bounds} is needed", lacking, get)
+    return Finding(group, name, own)
+
+
+def _within(own: str, bound: str) -> bool:
+    """Whether a version keeps a bound, >= or <, as all of Errata's are."""
+    mine, theirs = (tuple(map(int, re.findall(r"\d+", text.split("+")[0])[:3])) for text in (own, bound))
+    return mine < theirs if bound.startswith("<") else mine >= theirs
 
 
 def _install(extra: str) -> str:
@@ -122,13 +124,13 @@ def _devices() -> Iterator[Finding]:
 
 
 def _memory() -> Iterator[Finding]:
-    try:
-        psutil = importlib.import_module("psutil")
-    except ImportError:
-        return  # said among the packages
-    memory = psutil.virtual_memory()
-    found = f"{_size(memory.available)} of {_size(memory.total)} free"
-    yield Finding("memory", "RAM", found, memory.available >= ROOM, "End other programs.", memory.available)
+    """The memory that is free, on a system that tells it as Linux does."""
+    told = Path("/proc/meminfo")
+    if not told.is_file():
+        return
+    lines = dict(line.split(":", 1) for line in told.read_text(encoding="utf-8").splitlines() if ":" in line)
+    whole, free = (1024 * int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
+    yield Finding("memory", "RAM", f"{_size(free)} of {_size(whole)} free", free >= ROOM, "End other programs.", free)
 
 
 def _places() -> Iterator[Finding]:
