@@ -12,6 +12,7 @@ from errata.reports.markdown import table
 from pages.links import FILES, ROOT
 
 RESULT = "benchmarks/results/capabilities.json"
+COMMAND = "python benchmarks/capabilities.py"
 KINDS = ("localizers", "editors")
 KEPT, REFUSED, BROKEN, UNTRIED = "✓", "refused", "✗", "not tried"
 MEANINGS = {
@@ -36,7 +37,9 @@ MEANINGS = {
 def result() -> Mapping[str, Any]:
     """What was tried, as committed."""
     path = ROOT / RESULT
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": [], "traits": [], "versions": {}}
+    return (
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": [], "traits": [], "versions": {}}
+    )
 
 
 def pages() -> dict[str, str]:
@@ -49,15 +52,15 @@ def page(found: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     blocks = [
         "# Capabilities",
-        "Every method is tried on random miniature models of every architecture of the tests, and on the two embedded models: "
-        "what is promised of all methods ([contract tests](guides/adding-a-method.md)), and what differs by design. It says "
-        "that something can be done, and nothing on how well it works.",
+        "Every method is tried on random miniature models of every architecture of the tests, and on the two embedded "
+        "models: what is promised of all methods ([contract tests](guides/adding-a-method.md)), and what differs by "
+        "design. It says that something can be done, and nothing on how well it works.",
     ]
     for kind in KINDS:
         blocks += _of_kind(found, kind)
+    file = f"[{RESULT.rpartition('/')[2]}]({FILES}{RESULT})"
     blocks.append(
-        f"[{RESULT.rpartition('/')[2]}]({FILES}{RESULT}), made by `{found.get('command', 'python benchmarks/capabilities.py')}` "
-        f"with {versions or 'nothing yet'}."
+        f"{file}, made by `{COMMAND}` with {versions}." if versions else f"Nothing was tried yet: `{COMMAND}`."
     )
     return "\n\n".join(blocks) + "\n"
 
@@ -67,9 +70,13 @@ def _of_kind(found: Mapping[str, Any], kind: str) -> list[str]:
     promised = list(dict.fromkeys(name for one in tried.values() for kept in one.values() for name in kept))
     promised = [name for name in MEANINGS if name in promised]
     word = kind.removesuffix("s")
-    what = [(f"[`{name}`](methods/{kind}/{name}.md)", *_row(tried.get(name), promised, traits)) for name in names(f"errata.{kind}")]
+    what = [
+        (f"[`{name}`](methods/{kind}/{name}.md)", *_row(tried.get(name), promised, traits))
+        for name in names(f"errata.{kind}")
+    ]
     where = [
-        (f"`{name}`", *(_cell(tried.get(name, {}).get(model), traits) for model in models)) for name in names(f"errata.{kind}")
+        (f"`{name}`", *(_cell(tried.get(name, {}).get(model), traits) for model in models))
+        for name in names(f"errata.{kind}")
     ]
     meanings = "\n".join(f"- **{name}**: {MEANINGS[name]}" for name in promised)
     return [

@@ -45,8 +45,8 @@ def page() -> str:
     blocks = [
         "# Command line",
         "Made from the commands themselves; `errata COMMAND --help` prints the same. Every command takes `--help`, "
-        "prints results on standard output and everything else on standard error, and ends with 0 (done), 1 (not done, or "
-        "not sound), 2 (bad input) or 130 (interrupted). [Errors](errors.md) says what to do about each.",
+        "prints results on standard output and everything else on standard error, and ends with 0 (done), 1 (not done, "
+        "or not sound), 2 (bad input) or 130 (interrupted). [Errors](errors.md) says what to do about each.",
         "`errata --version` prints the version; `errata --install-completion` completes words in your shell.",
     ]
     for panel, sections in panels.items():

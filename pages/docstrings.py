@@ -50,7 +50,9 @@ def described(docstring: str) -> Described:
         raise ValueError(f"The docstring {idea!r} has no {', '.join(missing)}: a method's file gives {SECTIONS}.")
     first, *others = rest[begin:]
     own = first.removeprefix(f"{DEPARTURES}: ")
-    return Described(_text(idea), _blocks(rest[:begin]), _blocks([own[:1].upper() + own[1:] if own[:1].isascii() else own, *others]))
+    return Described(
+        _text(idea), _blocks(rest[:begin]), _blocks([own[:1].upper() + own[1:] if own[:1].isascii() else own, *others])
+    )
 
 
 def remarks(method: type) -> list[str]:

@@ -31,9 +31,9 @@ def page() -> str:
     """Every error with cause and cure."""
     blocks = [
         "# Errors",
-        "Everything that Errata raises on purpose is an `ErrataError`. Its text is one sentence: what was expected, what was "
-        "found, and what to do. The command line prints that sentence and ends with the error's exit code; with `--json` it "
-        "prints `{\"error\": SENTENCE}`. A refused operation leaves weights and files as they were.",
+        "Everything that Errata raises on purpose is an `ErrataError`. Its text is one sentence: what was expected, "
+        "what was found, and what to do. The command line prints it and ends with its exit code; with `--json` it "
+        'prints `{"error": SENTENCE}`. A refused operation leaves weights and files as they were.',
         *(section(one) for one in errors()),
     ]
     return "\n\n".join(blocks) + "\n"
@@ -48,7 +48,9 @@ def section(error: type[ErrataError]) -> str:
         raise ValueError(f"The docstring of {error.__name__} does not go on with 'Cause: …' and 'Cure: …'.")
     bases = [base.__name__ for base in error.__bases__ if issubclass(base, ErrataError)]
     parent = f"A kind of {', '.join(f'[`{base}`](#{base.lower()})' for base in bases)}; " if bases else ""
-    lines = [f"**{title}.** {escaped(' '.join(part.split()))}" for title, part in zip(HEADINGS, found.groups(), strict=True)]
+    lines = [
+        f"**{title}.** {escaped(' '.join(part.split()))}" for title, part in zip(HEADINGS, found.groups(), strict=True)
+    ]
     head = f"{escaped(' '.join(meaning.split()))} {parent}{'e' if bases else 'E'}xit code {error.exit_code}."
     return "\n\n".join([f"## {error.__name__}", head, *lines])
 

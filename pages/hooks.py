@@ -33,7 +33,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made, those of the repository's first folder, and every other file that a page links to."""
+    """Add the pages that are made, those of the repository's first folder, and other files that a page links to."""
     for uri, text in generated().items():
         files.append(File.generated(config, uri, content=text))
     for uri, path in links.project_pages().items():

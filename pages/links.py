@@ -1,7 +1,7 @@
 """Where a file of the repository stands in the site, and links of a page made to lead there.
 
-A page links to files as a reader of the repository would, `../src/errata/editors/rome.py`. In the site such a link leads
-to the page that is made from that file; files from which no page is made are copied beside the pages.
+A page links to files as a reader of the repository would, `../src/errata/editors/rome.py`. In the site such a link
+leads to the page that is made from that file; files from which no page is made are copied beside the pages.
 """
 
 from __future__ import annotations

@@ -50,7 +50,9 @@ def section(kind: str, name: str, place: str) -> str:
     found = [one for one in (make(name) for make in TABLES[kind]) if one.rows]
     if not found:
         return "Nothing has been measured by a committed benchmark yet."
-    made = f"The commands that make the files, with seeds and versions: [results]({relative('results/index.md', place)})."
+    made = (
+        f"The commands that make the files, with seeds and versions: [results]({relative('results/index.md', place)})."
+    )
     return "\n\n".join([*(_written(one, place) for one in found), made])
 
 
@@ -85,8 +87,8 @@ def _examined(name: str) -> Measured:
     ]
     facts, seeds = (_counts(found) for found in ((read(f)["settings"]["facts"] for f in files), _seeds(files)))
     title = (
-        f"Single edits with what follows and what stays: {facts} facts a seed, {seeds} seeds, mean ± half the width of the "
-        f"95 % interval; {GENERATION}."
+        f"Single edits with what follows and what stays: {facts} facts a seed, {seeds} seeds, mean ± half the width of "
+        f"the 95 % interval; {GENERATION}."
     )
     return Measured(title, ("model", "arm", *EXAMINED.values()), rows, files, files)
 
@@ -142,8 +144,8 @@ def _identified(name: str) -> Measured:
         rows.append((read(file)["model"], f"{own['n_s']['mean']:.1f}", *overlaps, *scores))
     facts, seeds = (_counts(found) for found in ((read(f)["facts"] for f in files), _seeds(files)))
     title = (
-        f"Neurons of {facts} facts in ten phrasings, {seeds} seeds; then edited through them by `neuron_values`, asked in the "
-        "same phrasing, in another one, and about neighbours."
+        f"Neurons of {facts} facts in ten phrasings, {seeds} seeds; then edited through them by `neuron_values`, asked "
+        "in the same phrasing, in another one, and about neighbours."
     )
     head = ("model", "N_s", "R_so", "R_cross, same relation", "same", "other", "neighbours kept")
     return Measured(title, head, rows, files, files)

@@ -20,8 +20,8 @@ VERBS = {
     "editors": ("editor", "edit(view, [fact])", "errata edit MODEL --subject S --prompt P --target T"),
 }
 WARNING = (
-    "The two kinds of tables are of other models, other facts and, where it says so, another protocol. They show what was "
-    "published and what was measured here; a difference between them says nothing about either."
+    "The two kinds of tables are of other models, other facts and, where it says so, another protocol. They show what "
+    "was published and what was measured here; a difference between them says nothing about either."
 )
 
 
@@ -39,20 +39,26 @@ def page(kind: str, name: str) -> str:
     chosen = method_class(KINDS[kind], name)
     own, place = described(module.__doc__ or ""), f"methods/{kind}/{name}.md"
     word, call, command = VERBS[kind]
-    rows = [(f"`{one.name}`", f"`{one.default}`" if one.default else "", _linked(one.meaning, place)) for one in options(chosen)]
+    rows = [
+        (f"`{one.name}`", f"`{one.default}`" if one.default else "", _linked(one.meaning, place))
+        for one in options(chosen)
+    ]
     sections = (
         f"{_linked(own.idea, place)}\n\n"
-        f'`errata.{word}("{name}").{call}` in Python, `{command} --method {name}` on the command line.',
+        f'- Python: `errata.{word}("{name}").{call}`\n'
+        f"- Command line: `{command} --method {name}`",
         _linked(own.equation, place),
         "\n\n".join(
             [
                 *(_linked(text, place) for text in remarks(chosen)),
                 table(("option", "default", "meaning"), rows, 3) if rows else "None.",
-                f"Set with `errata.{word}(\"{name}\", OPTION=VALUE)` or `--set OPTION=VALUE`." if rows else "",
+                f'Set with `errata.{word}("{name}", OPTION=VALUE)` or `--set OPTION=VALUE`.' if rows else "",
             ]
         ).strip(),
         _linked(own.departures, place),
-        "\n\n".join([WARNING, "### The paper's", published.section(name), "### Ours", measured.section(kind, name, place)]),
+        "\n\n".join(
+            [WARNING, "### The paper's", published.section(name), "### Ours", measured.section(kind, name, place)]
+        ),
     )
     written = "\n\n".join(f"## {title}\n\n{text}" for title, text in zip(HEADINGS, sections, strict=True))
     return f"# {name}\n\n{written}\n\n{_source(module, place)}\n"
@@ -64,8 +70,10 @@ def index() -> str:
     for kind, package in KINDS.items():
         rows = [(f"[`{name}`]({kind}/{name}.md)", _idea(package, name)) for name in names(package)]
         blocks += [f"## {kind.capitalize()}", table((kind.removesuffix("s"), "idea"), rows, 2)]
-    blocks.append("Which of them run on which architecture: [capabilities](../capabilities.md). "
-                  "A method of your own: [adding a method](../guides/adding-a-method.md).")
+    blocks.append(
+        "Which of them run on which architecture: [capabilities](../capabilities.md). "
+        "A method of your own: [adding a method](../guides/adding-a-method.md)."
+    )
     return "\n\n".join(blocks) + "\n"
 
 

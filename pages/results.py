@@ -28,13 +28,18 @@ def page() -> str:
     """Every result page and every result file."""
     shown = [(f"[{title(path)}]({path.name})", f"`{path.stem}`") for path in result_pages()]
     rows = [
-        (f"[{path.name}]({relative(f'{FILES}benchmarks/results/{path.name}', PLACE)})", what(path), made(path), when(path))
+        (
+            f"[{path.name}]({relative(f'{FILES}benchmarks/results/{path.name}', PLACE)})",
+            what(path),
+            made(path),
+            when(path),
+        )
         for path in result_files()
     ]
     blocks = [
         "# Results",
-        "Every number in this documentation that was measured here comes from one of these files; a test holds the pages to "
-        "them. Parts of long runs stand beside them in the repository, in folders named `.work`.",
+        "Every number in this documentation that was measured here comes from one of these files; a test holds the "
+        "pages to them. Parts of long runs stand beside them in the repository, in folders named `.work`.",
         "## Pages",
         table(("page", "file"), shown, 2),
         "## Files",
@@ -70,7 +75,9 @@ def what(path: Path) -> str:
     """What the command or script that makes a file says of itself, in its first sentence."""
     script, words = script_of(path), next(iter(recorded(path)), "")
     if script is not None:
-        return escaped(" ".join((ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n\n")[0].split()))
+        return escaped(
+            " ".join((ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n\n")[0].split())
+        )
     known = {name: parts(command)[0][0] for name, command in commands(application())}
     own = [name for name in known if words.startswith(f"{name} ")]
     return escaped(known[max(own, key=len)]) if own else MISSING
@@ -82,7 +89,9 @@ def script_of(path: Path) -> Path | None:
     if named:
         return ROOT / named[0]
     scripts = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
-    return None if recorded(path) else next((one for one in scripts if path.name in one.read_text(encoding="utf-8")), None)
+    return (
+        None if recorded(path) else next((one for one in scripts if path.name in one.read_text(encoding="utf-8")), None)
+    )
 
 
 def when(path: Path) -> str:

@@ -1,7 +1,7 @@
 """What every method promises on every model, found out by trying: True, or the sentence with which it refuses.
 
-Methods are found by the registry, models by tests/tiny.py: a new file in `errata.localizers` or `errata.editors` is held
-to all of it, and stands in the table of capabilities (benchmarks/capabilities.py), without a line written here.
+Methods are found by the registry, models by tests/tiny.py: a new file in `errata.localizers` or `errata.editors` is
+held to all of it, and stands in the table of capabilities (benchmarks/capabilities.py), without a line written here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def names(kind: str) -> list[str]:
 
 def view_of(model: str, dtype: torch.dtype = torch.float32) -> ModelView:
     """A tiny random model of an architecture, or an embedded one."""
-    return load(model, dtype=dtype) if model in EMBEDDED else tiny(model, dtype=dtype)
+    return load(model, dtype=str(dtype).removeprefix("torch.")) if model in EMBEDDED else tiny(model, dtype=dtype)
 
 
 def quick(method: Any) -> Any:
