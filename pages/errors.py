@@ -56,5 +56,6 @@ def section(error: type[ErrataError]) -> str:
 
 
 def _below(error: type[ErrataError]) -> list[type[ErrataError]]:
-    own = [] if error.__name__.startswith("_") else [error]
+    ours = error.__module__.startswith("errata.") and not error.__name__.startswith("_")
+    own = [error] if ours else []
     return [*own, *(one for child in error.__subclasses__() for one in _below(child))]

@@ -37,7 +37,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for uri, text in generated().items():
         files.append(File.generated(config, uri, content=text))
     for uri, path in links.project_pages().items():
-        files.append(File.generated(config, uri, abs_src_path=str(path)))
+        files.append(File.generated(config, uri, abs_src_path=str(links.ROOT / path)))
     for path in sorted(_linked(files)):
         files.append(File.generated(config, links.FILES + path, abs_src_path=str(links.ROOT / path)))
     return files
@@ -53,8 +53,7 @@ def _path(uri: str) -> str | None:
     """The file of the repository that a page is; None for one that is made."""
     if uri in generated():
         return None
-    project = links.project_pages().get(uri)
-    return f"docs/{uri}" if project is None else project.name
+    return links.project_pages().get(uri, f"docs/{uri}")
 
 
 def _linked(files: Iterable[File]) -> set[str]:

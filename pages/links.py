@@ -25,20 +25,26 @@ MADE = {
     "src/errata/editors": "methods/index.md",
 }
 METHOD = re.compile(r"src/errata/(localizers|editors)/([a-z]\w*)\.py")
-LINK = re.compile(r"(!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()([^)\s]+)(\))")
-CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+# A link, or code, in which nothing is one; a link's text may be code.
+PART = re.compile(
+    r"^```.*?^```$|(?P<before>!?\[(?:[^\]\[]|\[[^\]]*\])*\]\()(?P<target>[^)\s]+)(?P<after>\))|`[^`\n]+`",
+    re.MULTILINE | re.DOTALL,
+)
+# Pages that stand inside the package, by their places in the site.
+CARDS = {f"models/pocket-{kind}.md": f"src/errata/model/pocket/{kind}/README.md" for kind in ("gelu", "swiglu")}
 
 
-def project_pages() -> dict[str, Path]:
-    """The pages of the repository's first folder, by their place in the site; the front page stands for README."""
+def project_pages() -> dict[str, str]:
+    """The pages that stand outside of docs/, by their places in the site; the front page stands for README."""
     found = [path for path in sorted(ROOT.glob("*.md")) if not path.name.startswith("README")]
-    return {f"project/{path.stem.lower()}.md": path for path in found}
+    return {**{f"project/{path.stem.lower()}.md": path.name for path in found}, **CARDS}
 
 
 def place(path: str) -> str:
     """The place in the site of a file or folder of the repository."""
-    if path in MADE:
-        return MADE[path]
+    own = MADE | {card: uri for uri, card in CARDS.items()}
+    if path in own:
+        return own[path]
     method = METHOD.fullmatch(path)
     if method:
         return f"methods/{method[1]}/{method[2]}.md"
@@ -53,8 +59,7 @@ def place(path: str) -> str:
 
 def links(markdown: str) -> Iterator[str]:
     """The targets of a text's links and pictures, those in code left out."""
-    for part in CODE.split(markdown)[::2]:
-        yield from (match[2] for match in LINK.finditer(part))
+    yield from (match["target"] for match in PART.finditer(markdown) if match["target"])
 
 
 def target(link: str, path: str) -> str | None:
@@ -74,14 +79,13 @@ def rewritten(markdown: str, path: str) -> str:
     """The text of the file `path` with links that lead to their places in the site."""
 
     def lead(match: re.Match[str]) -> str:
-        found = target(match[2], path)
+        found = target(match["target"], path) if match["target"] else None
         if found is None:
             return match[0]
-        hash_ = match[2][match[2].index("#") :] if "#" in match[2] else ""
-        return f"{match[1]}{relative(place(found), place(path))}{hash_}{match[3]}"
+        _, hash_, anchor = match["target"].partition("#")
+        return f"{match['before']}{relative(place(found), place(path))}{hash_}{anchor}{match['after']}"
 
-    parts = CODE.split(markdown)
-    return "".join(part if at % 2 else LINK.sub(lead, part) for at, part in enumerate(parts))
+    return PART.sub(lead, markdown)
 
 
 def relative(uri: str, page: str) -> str:

@@ -11,7 +11,7 @@ from errata.reports.land import paper
 from errata.reports.markdown import table
 from pages.links import ROOT
 
-FILE = ROOT / "docs/published.toml"
+FILE = ROOT / "pages/published.toml"
 NONE = "No published number is quoted here."
 LAND = "Wu et al. 2025 (LAND)"
 TITLES = {

@@ -61,9 +61,8 @@ def result_pages() -> list[Path]:
 def title(path: Path) -> str:
     """A page's first heading; the title of a page in HTML."""
     text = path.read_text(encoding="utf-8")
-    pattern = r"<title>(.*?)</title>" if path.suffix == ".html" else r"^# (.*)$"
-    found = re.search(pattern, text, re.MULTILINE | re.DOTALL)
-    return found[1].strip() if found else path.stem
+    found = re.search(r"<title>([^<]*)</title>" if path.suffix == ".html" else r"^# (.*)$", text, re.MULTILINE)
+    return " ".join(found[1].split()) if found else path.stem
 
 
 def made(path: Path) -> str:
