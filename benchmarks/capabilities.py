@@ -40,9 +40,13 @@ def main() -> None:
             if given.only and name not in given.only:
                 continue
             started = time.process_time()
-            found[kind][name] = {model: promises(kind, name, model) for model in MODELS}
+            found[kind][name] = {model: promises(kind, name, model) for model in MODELS[kind]}
             print(f"{kind[:-1]} {name}: {time.process_time() - started:.0f} s", flush=True)
-            write(given.out, {"models": list(MODELS), "traits": sorted(TRAITS)}, found)
+            write(
+                given.out,
+                {"models": {kind: list(models) for kind, models in MODELS.items()}, "traits": sorted(TRAITS)},
+                found,
+            )
 
 
 def write(path: Path, about: dict[str, object], found: dict[str, dict[str, object]]) -> None:

@@ -38,7 +38,7 @@ def result() -> Mapping[str, Any]:
     """What was tried, as committed."""
     path = ROOT / RESULT
     return (
-        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": [], "traits": [], "versions": {}}
+        json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"models": {}, "traits": [], "versions": {}}
     )
 
 
@@ -66,7 +66,7 @@ def page(found: Mapping[str, Any]) -> str:
 
 
 def _of_kind(found: Mapping[str, Any], kind: str) -> list[str]:
-    tried, models, traits = found.get(kind, {}), found["models"], found["traits"]
+    tried, models, traits = found.get(kind, {}), found["models"].get(kind, []), found["traits"]
     promised = list(dict.fromkeys(name for one in tried.values() for kept in one.values() for name in kept))
     promised = [name for name in MEANINGS if name in promised]
     word = kind.removesuffix("s")

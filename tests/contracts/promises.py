@@ -6,6 +6,7 @@ held to all of it, and stands in the table of capabilities (benchmarks/capabilit
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import torch
 
 from errata import Edit, Fact, Ledger, load, registry
 from errata.associative.values import ValueSettings
+from errata.datasets import pocket
 from errata.errors import ErrataError
 from errata.methods import Editor, Localizer, editor, localizer
 from errata.model.hooks import count_hooks
@@ -24,7 +26,8 @@ from errata.sequences import Scratch
 from tests.tiny import ARCHITECTURES, tiny
 
 EMBEDDED = ("pocket-gelu", "pocket-swiglu")
-MODELS = (*ARCHITECTURES, *EMBEDDED)
+# Localizers are tried on the embedded models too, because trained ones come with a detector for these alone.
+MODELS: Mapping[str, tuple[str, ...]] = {"localizers": (*ARCHITECTURES, *EMBEDDED), "editors": ARCHITECTURES}
 FACT = Fact("France", "The capital of {} is", target="Madrid", answer="Rome Paris")
 OTHER = Fact("Dante", "The mother tongue of {} is", target="French", answer="Italian")
 # A setting of this name gets this value wherever a method has it: promises are about what an edit is, not how good.
@@ -48,6 +51,14 @@ def names(kind: str) -> list[str]:
 def view_of(model: str, dtype: torch.dtype = torch.float32) -> ModelView:
     """A tiny random model of an architecture, or an embedded one."""
     return load(model, dtype=str(dtype).removeprefix("torch.")) if model in EMBEDDED else tiny(model, dtype=dtype)
+
+
+def facts_of(model: str) -> tuple[Fact, Fact]:
+    """Two facts to try a method on; of an embedded model two that it knows."""
+    if model not in EMBEDDED:
+        return FACT, OTHER
+    first, second = pocket.cases(model.removeprefix("pocket-"), 2, 0)
+    return first.fact, second.fact
 
 
 def quick(method: Any) -> Any:
@@ -74,7 +85,7 @@ class _Outcomes:
         try:
             self.found[name] = bool(check())
         except ErrataError as error:
-            self.found[name] = str(error)
+            self.found[name] = re.sub(r"\S*/(src/errata/)", r"\1", str(error))
 
 
 def _untouched(view: ModelView) -> tuple[Any, ...]:
@@ -85,12 +96,12 @@ def _untouched(view: ModelView) -> tuple[Any, ...]:
 
 
 def _of_localizer(method: Localizer, model: str) -> Promises:
-    view, outcomes = view_of(model), _Outcomes({})
+    view, (fact, other), outcomes = view_of(model), facts_of(model), _Outcomes({})
     before = _untouched(view)
 
     def scores() -> bool:
-        first, second = method.attribute(view, [FACT, OTHER])
-        alone = method.attribute(view, [OTHER])[0]
+        first, second = method.attribute(view, [fact, other])
+        alone = method.attribute(view, [other])[0]
         outcomes.found["alone as together"] = torch.allclose(
             second.scores, alone.scores, atol=1e-5 * float(alone.scores.abs().max())
         )
@@ -99,14 +110,14 @@ def _of_localizer(method: Localizer, model: str) -> Promises:
         return shaped and len(first.neurons) > 0 and first.method == method.name
 
     def again() -> bool:
-        one, two = (method.attribute(view, [OTHER])[0] for _ in range(2))
+        one, two = (method.attribute(view, [other])[0] for _ in range(2))
         return torch.equal(one.scores, two.scores) and one.neurons == two.neurons
 
     def unanswered() -> bool:
-        return bool(method.attribute(view, [replace(OTHER, answer=None)])[0].answer)
+        return bool(method.attribute(view, [replace(other, answer=None)])[0].answer)
 
     def narrow() -> bool:
-        found = method.attribute(view_of(model, torch.bfloat16), [OTHER])[0]
+        found = method.attribute(view_of(model, torch.bfloat16), [other])[0]
         return bool(torch.isfinite(found.scores).all()) and len(found.neurons) > 0
 
     outcomes.tried("scores every neuron", scores)

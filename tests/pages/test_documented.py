@@ -170,7 +170,7 @@ def test_the_table_of_capabilities_is_that_of_the_result_file() -> None:
     for kind in methods.KINDS:
         assert set(found[kind]) <= set(names(methods.KINDS[kind]))
         for models in found[kind].values():
-            assert list(models) == found["models"]
+            assert list(models) == found["models"][kind]
             assert {what for kept in models.values() for what in kept} <= set(capabilities.MEANINGS)
 
 
