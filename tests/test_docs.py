@@ -164,8 +164,22 @@ def test_the_times_of_the_page_are_those_of_the_result_file() -> None:
 
     page = (ROOT / "docs/serve.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- times -->\n(.*?)\n<!-- /times -->", page, re.DOTALL)
-    measured = table(json.loads(RESULT.read_text(encoding="utf-8"))) if RESULT.exists() else "Not measured yet."
-    assert shown and shown[1] == measured
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    assert shown and shown[1] == table(result)
+    for model in result["models"].values():
+        assert max(model["first_paint_ms"]) <= 1000 and max(model["answer_ms"]) <= 500
+
+
+def test_the_times_of_evaluating_are_those_of_the_result_file() -> None:
+    from benchmarks._evaluating_table import table
+
+    page = (ROOT / "docs/protocols.md").read_text(encoding="utf-8")
+    result = json.loads((ROOT / "benchmarks/results/evaluating.json").read_text(encoding="utf-8"))
+    shown = re.search(r"<!-- times -->\n(.*?)\n<!-- /times -->", page, re.DOTALL)
+    assert shown and shown[1] == table(result)
+    for row in result["rows"]:
+        assert row["cases"] == 200 and row["prompts"] == 5000 and not any(row["other_answers"].values())
+        assert row["ratio"]["prompt"] <= 0.1
 
 
 def test_the_verdicts_shown_are_those_of_the_code() -> None:

@@ -21,6 +21,7 @@ from errata.model.view import ModelView
 from tests.export.conftest import logits, small_edit
 from tests.tiny import tiny_model, tiny_tokenizer
 
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 CASE = Case(
     Fact("Subject 1", "The capital of {} is", target="Rome", answer="Paris", relation="capital"),
     ("Ada Lovelace was born in",),
@@ -189,12 +190,8 @@ def test_the_code_of_the_card_runs(kind: str, tmp_path: Path) -> None:
         wanted = logits(view.model, view)
     assert found.base.licence == "bsd-3-clause" and found.base.name == str(folder)
     text = (tmp_path / "out/README.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(block.replace("PATH OR ID OF THIS FOLDER", str(tmp_path / "out")), names)
-    assert torch.allclose(logits(names["model"], view), wanted, atol=1e-5)
-    prose = text.replace(block, "")
-    assert str(tmp_path) not in prose
+    assert torch.allclose(logits(_as_the_card_says(tmp_path / "out"), view), wanted, atol=1e-5)
+    assert str(tmp_path) not in BLOCK.sub("", text)
 
 
 def test_an_embedded_models_card_names_its_licence_and_folder(tmp_path: Path) -> None:
@@ -202,6 +199,16 @@ def test_an_embedded_models_card_names_its_licence_and_folder(tmp_path: Path) ->
     with Ledger.open(tmp_path / "book", view) as ledger:
         ledger.apply(small_edit(view, 1))
         found = peft_adapter.write(view, ledger, tmp_path / "out", cases=())
+        wanted = logits(view.model, view)
     text = (tmp_path / "out/README.md").read_text()
+    assert torch.allclose(logits(_as_the_card_says(tmp_path / "out"), view), wanted, atol=1e-5)
     assert found.base.licence == "apache-2.0" and "`errata.pocket('gelu')` is its folder" in text
     assert "base_model:" not in text
+
+
+def _as_the_card_says(folder: Path) -> Any:
+    """The model that the card's own lines load."""
+    (block,) = BLOCK.findall((folder / "README.md").read_text())
+    names: dict[str, Any] = {}
+    exec(block.replace("PATH OR ID OF THIS FOLDER", str(folder)), names)
+    return names["model"]

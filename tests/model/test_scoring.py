@@ -105,11 +105,20 @@ def test_padding_on_either_side_changes_nothing(view: ModelView, side: str) -> N
         torch.testing.assert_close(found, one_by_one(view, row), atol=1e-5, rtol=1e-5)
 
 
+def test_more_rows_are_decoded_together_where_they_keep_little(
+    view: ModelView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = 2 * view.n_layers * view.d_model * 4 * 10
+    monkeypatch.setattr(decoding, "KEPT", 500 * kept)
+    assert decoding._rows_at_once(view, 10) == 500
+    assert decoding._rows_at_once(view, 100) == decoding.FEWEST
+
+
 @pytest.mark.parametrize("token_by_token", [True, False])
 def test_generation_is_greedy_whatever_the_batch_and_the_way(view: ModelView, token_by_token: bool) -> None:
     expected = [text(view, prompt, greedy(view, prompt, 6)) for prompt in MIXED]
     view.memo["token by token"] = token_by_token
-    for batch_size in (1, 3, 128):
+    for batch_size in (1, 3, 128, None):
         assert generate(view, MIXED, max_new_tokens=6, batch_size=batch_size) == expected
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from huggingface_hub import ModelCardData
 
 from errata.export.adapter_file import SERVING_RANKS, serving_rank
-from errata.export.base import Base
+from errata.export.base import POCKET, Base
 from errata.export.manifest import CARD, Answer, Correction, Manifest
 from errata.facts import Fact
 
@@ -145,7 +145,7 @@ def _rank(manifest: Manifest) -> str:
 def _use(manifest: Manifest) -> str:
     base = manifest.base
     loaded = repr(base.name) + (f", revision={base.revision!r}" if base.revision else "")
-    note = ""
+    note, imports = "", ""
     if manifest.kind == "merged":
         code = (
             "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
@@ -154,10 +154,10 @@ def _use(manifest: Manifest) -> str:
         )
     else:
         if base.embedded:
-            folder = f"errata.pocket({base.name.removeprefix('pocket-')!r})"
-            note = f"`{base.name}` comes with Errata: `{folder}` is its folder.\n\n"
+            loaded, imports = f"errata.pocket({base.name.removeprefix(POCKET)!r})", "import errata\n"
+            note = f"`{base.name}` comes with Errata: `{loaded}` is its folder.\n\n"
         code = (
-            "from peft import PeftModel\n"
+            f"{imports}from peft import PeftModel\n"
             "from transformers import AutoModelForCausalLM\n\n"
             f'base = AutoModelForCausalLM.from_pretrained({loaded}, dtype="{base.dtype}")\n'
             'model = PeftModel.from_pretrained(base, "PATH OR ID OF THIS FOLDER")\n'

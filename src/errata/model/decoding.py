@@ -27,12 +27,20 @@ Row = Sequence[int]
 # Whether the row of this place has ended with these new tokens; asked once for every token.
 Ended = Callable[[int, Row], bool]
 TRIED = 4  # tokens, in which both ways are compared
+# Rows at once: as many as keep no more than so many bytes of keys and values, and so many at the least.
+KEPT, FEWEST = 1 << 29, 128
 
 
 @torch.no_grad()
-def decode(view: ModelView, rows: Sequence[Row], most: int, ended: Ended, batch_size: int = 128) -> list[list[int]]:
-    """The new tokens behind every row: at most `most`, up to and with the first at which it has `ended`."""
+def decode(
+    view: ModelView, rows: Sequence[Row], most: int, ended: Ended, batch_size: int | None = None
+) -> list[list[int]]:
+    """The new tokens behind every row: at most `most`, up to and with the first at which it has `ended`.
+
+    By default as many rows travel together as keep little memory, so a small model reads many at once.
+    """
     found: list[list[int]] = [[] for _ in rows]
+    batch_size = batch_size or _rows_at_once(view, max(map(len, rows), default=0) + most)
     with frozen(view.model):
         own = _allowed(view, rows[:2]) if most > 0 else True
         for places in groups([len(row) for row in rows], batch_size, view.device):
@@ -45,6 +53,12 @@ def decode(view: ModelView, rows: Sequence[Row], most: int, ended: Ended, batch_
             for place, tokens in zip(places, new, strict=True):
                 found[place] = tokens
     return found
+
+
+def _rows_at_once(view: ModelView, tokens: int) -> int:
+    """How many rows of so many tokens are decoded together; their keys and values are at most d_model wide."""
+    kept = 2 * view.n_layers * view.d_model * view.dtype.itemsize * max(1, tokens)
+    return max(FEWEST, KEPT // kept)
 
 
 def _token_by_token(view: ModelView, rows: Sequence[Row], most: int, ended: Ended) -> list[list[int]]:

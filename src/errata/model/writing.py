@@ -24,7 +24,7 @@ def generate(
     view: ModelView,
     prompts: Sequence[str],
     max_new_tokens: int = 12,
-    batch_size: int = 128,
+    batch_size: int | None = None,
     until: Until = "end",
 ) -> list[str]:
     """Continue every prompt greedily, in batches, to the model's own end or `max_new_tokens`.
@@ -45,7 +45,7 @@ def new_tokens(
     rows: Sequence[Sequence[int]],
     most: int,
     finished: Callable[[str], bool] | None = None,
-    batch_size: int = 128,
+    batch_size: int | None = None,
 ) -> list[list[int]]:
     """Continue rows of tokens greedily, each to the model's own end, a text that is `finished` or `most` new tokens.
 

@@ -48,7 +48,7 @@ def _head(result: Result) -> str:
     missing = f"<p><strong>Not measured:</strong> {escape(several(units['missing']))}.</p>" if units["missing"] else ""
     failed = "".join(
         f"<p><strong>{escape(one['unit'])}:</strong> {one['facts']} cases could not be edited and are scored as they "
-        f"are, left out of what was to stay; the first: {escape(str(one['error']))}.</p>"
+        f"are, left out of what was to stay; the first: {escape(str(one['error']).rstrip('.'))}.</p>"
         for one in units["failed"]
     )
     return (
@@ -149,7 +149,8 @@ def _provenance(result: Result) -> str:
         "versions": plain(result["versions"]),
         "weights": plain(result["weights"]),
         "settings": plain(result["settings"]),
-        "seconds": f"{result['seconds']:.0f} of editing and asking, summed over processes",
+        "seconds": f"{result['seconds']:.0f} of editing and asking, summed over processes. All times are on the clock, "
+        "beside whatever else the machine did.",
     }
     cases = {
         f"{row['data']} on {row['model']}, seed {row['seed']}": f"{row['cases']} cases, {row['revision']}"
