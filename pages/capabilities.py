@@ -9,12 +9,15 @@ from typing import Any
 
 from errata.registry import names
 from errata.reports.markdown import table
+from pages.docstrings import escaped
 from pages.links import FILES, ROOT
 
 RESULT = "benchmarks/results/capabilities.json"
 COMMAND = "python benchmarks/capabilities.py"
 KINDS = ("localizers", "editors")
-KEPT, REFUSED, BROKEN, UNTRIED = "✓", "refused", "✗", "not tried"
+KEPT, IN_PART, REFUSED, BROKEN, UNTRIED = "✓", "in part", "refused", "✗", "not tried"
+# What a method is for: where this is refused, all is.
+FIRST = {"localizers": "scores every neuron", "editors": "one fact"}
 MEANINGS = {
     "scores every neuron": "finite scores `[n_layers, d_ff]`, for an answer of several tokens too, and neurons chosen",
     "alone as together": "a fact's scores do not depend on the facts beside it",
@@ -75,7 +78,7 @@ def _of_kind(found: Mapping[str, Any], kind: str) -> list[str]:
         for name in names(f"errata.{kind}")
     ]
     where = [
-        (f"`{name}`", *(_cell(tried.get(name, {}).get(model), traits) for model in models))
+        (f"`{name}`", *(_cell(kind, tried.get(name, {}).get(model), traits) for model in models))
         for name in names(f"errata.{kind}")
     ]
     meanings = "\n".join(f"- **{name}**: {MEANINGS[name]}" for name in promised)
@@ -103,12 +106,14 @@ def _row(tried: Mapping[str, Any] | None, promised: list[str], traits: list[str]
     return cells
 
 
-def _cell(kept: Mapping[str, Any] | None, traits: list[str]) -> str:
+def _cell(kind: str, kept: Mapping[str, Any] | None, traits: list[str]) -> str:
     """Whether a method keeps every promise on a model."""
     if kept is None:
         return UNTRIED
     missed = [outcome for name, outcome in kept.items() if name not in traits and outcome is not True]
-    return KEPT if not missed else REFUSED if all(isinstance(outcome, str) for outcome in missed) else BROKEN
+    if not all(isinstance(outcome, str) for outcome in missed):
+        return BROKEN
+    return KEPT if not missed else IN_PART if kept.get(FIRST[kind]) is True else REFUSED
 
 
 def _refusals(tried: Mapping[str, Any], traits: list[str]) -> str:
@@ -120,5 +125,7 @@ def _refusals(tried: Mapping[str, Any], traits: list[str]) -> str:
                 if what not in traits and outcome is not True:
                     said = outcome if isinstance(outcome, str) else f"not kept: {what}"
                     found.setdefault((name, said.replace(f"tiny-{model}", "this model")), []).append(model)
-    rows = [f"- `{name}` ({', '.join(dict.fromkeys(models))}): {said}" for (name, said), models in found.items()]
+    rows = [
+        f"- `{name}` ({', '.join(dict.fromkeys(models))}): {escaped(said)}" for (name, said), models in found.items()
+    ]
     return "Refused, or not kept:\n\n" + "\n".join(rows) if rows else "Nothing is refused."
