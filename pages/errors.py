@@ -49,10 +49,15 @@ def section(error: type[ErrataError]) -> str:
     bases = [base.__name__ for base in error.__bases__ if issubclass(base, ErrataError)]
     parent = f"A kind of {', '.join(f'[`{base}`](#{base.lower()})' for base in bases)}; " if bases else ""
     lines = [
-        f"**{title}.** {escaped(' '.join(part.split()))}" for title, part in zip(HEADINGS, found.groups(), strict=True)
+        f"**{title}.** {_linked(' '.join(part.split()))}" for title, part in zip(HEADINGS, found.groups(), strict=True)
     ]
     head = f"{escaped(' '.join(meaning.split()))} {parent}{'e' if bases else 'E'}xit code {error.exit_code}."
     return "\n\n".join([f"## {error.__name__}", head, *lines])
+
+
+def _linked(text: str) -> str:
+    """Text of a docstring as Markdown, in which pages are links."""
+    return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", escaped(text))
 
 
 def _below(error: type[ErrataError]) -> list[type[ErrataError]]:
