@@ -135,7 +135,11 @@ class ConflictError(LedgerError):
 
 
 class RefusedEditError(LedgerError):
-    """An edit refused for what it does to the weights: it changes none, or makes one that is NaN or infinite."""
+    """An edit refused for what it does to the weights.
+
+    Cause: all of it is lost to rounding, or a weight would be NaN or infinite.
+    Cure: a stronger or smaller edit, or a wider dtype.
+    """
 
 
 class CorruptionError(LedgerError):
