@@ -21,8 +21,8 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench docs docs-serve
-.PHONY: licences sbom audit venv clean
+.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench house notebooks
+.PHONY: docs docs-serve licences sbom audit venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,12 @@ docs: $(READY)  ## Build the documentation into build/site, and fail for a dead 
 
 docs-serve: $(READY)  ## Show the documentation at http://127.0.0.1:8000 and build it again at every change.
 	$(MKDOCS) serve
+
+house: $(READY)  ## Measure docstrings, types, length, duplicates, unused code; the table goes to CONTRIBUTING.md.
+	$(PYTHON) -m benchmarks._house
+
+notebooks: $(READY)  ## Run the notebooks of examples/ anew.
+	$(TESTING) $(PYTHON) -m benchmarks._notebooks
 
 venv: $(READY)  ## Make .venv and nothing else.
 

@@ -24,6 +24,8 @@ LOOKS = {  # name: width, height, colours, language, views
     "-phone-dark": (390, 844, "dark", "en-GB", VIEWS),
     "-zh": (1280, 900, "light", "zh-CN", VIEWS),
 }
+# The part of the page `correct` that the front page shows, by look: left, upper, right, lower.
+FRONT = {"": (150, 600, 1130, 1265), "-zh": (150, 573, 1130, 1238)}
 
 
 def main(folder: Path) -> None:
@@ -41,6 +43,9 @@ def main(folder: Path) -> None:
             for view in views:
                 look(page, view)
                 save(page.screenshot(full_page=True), folder / f"web-{view}{name}.png")
+                if view == "correct" and name in FRONT:
+                    with Image.open(folder / f"web-{view}{name}.png") as whole:
+                        whole.crop(FRONT[name]).save(folder / f"readme{name}.png", optimize=True)
             context.close()
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
+import sys
+import sysconfig
 import tomllib
+import venv
+import zipfile
 from importlib.metadata import entry_points, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 TARGETS = {
     *("help", "demo", "test", "test-slow", "test-faults", "test-lowest", "test-newest"),
-    *("check", "fix", "bench", "licences", "sbom", "audit", "clean"),
+    *("check", "fix", "bench", "house", "notebooks", "licences", "sbom", "audit", "clean"),
 }
 
 
@@ -92,3 +99,78 @@ def test_the_check_script_can_be_run() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert "set -euo pipefail" in script.read_text(encoding="utf-8")
+
+
+def test_the_citation_names_the_version(project: dict[str, Any]) -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == project["version"] and cited["license"] == project["license"]
+    assert cited["authors"] == [{"name": "The Errata developers"}] and cited["cff-version"] == "1.2.0"
+
+
+@pytest.mark.parametrize("name", ["check", "release"])
+def test_a_workflow_pins_its_actions_and_runs_what_is_there(name: str) -> None:
+    text = (ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    used = re.findall(r"uses: (\S+)", text)
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+\.\d+\.\d+", action) for action in used)
+    assert all({*([job["needs"]] if "needs" in job else [])} <= set(jobs) for job in jobs.values())
+    assert name == "check" or ("attest-build-provenance" in text and "unshare --net" in text and 'errata" demo' in text)
+    assert name == "release" or ".ci/run" in text
+
+
+def test_the_hooks_before_a_commit_are_local_and_there() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    assert [repository["repo"] for repository in hooks] == ["local"]
+    entries = [hook["entry"] for hook in hooks[0]["hooks"]]
+    assert all(entry.startswith(".venv/bin/") for entry in entries) and len(entries) >= 3
+    assert all((ROOT / word).exists() for entry in entries for word in entry.split() if word.startswith("tests/"))
+
+
+BLOCKED = """
+import socket
+
+def refuse(*_, **__):
+    raise OSError("there is no network here")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_the_demo_by_itself_and_without_a_network(tmp_path: Path, project: dict[str, Any]) -> None:
+    """An environment that holds the wheel, sees the packages it depends on but not this project, and has no network."""
+    building = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--quiet"]
+    subprocess.run([*building, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, timeout=600)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert not [name for name in names if name.startswith("tests/")] and "errata/py.typed" in names
+    assert {"errata/__init__.pyi", "errata/shipped.sha256", "errata/model/pocket/gelu/model.safetensors"} <= set(names)
+    place = tmp_path / "clean"
+    venv.create(place, with_pip=False, symlinks=os.name != "nt")
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    installing = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
+    subprocess.run([*installing, str(wheel)], check=True, timeout=600)
+    (own,) = (place / "lib").glob("python*/site-packages") if os.name != "nt" else (place / "Lib/site-packages",)
+    # A path added like this brings packages, and no .pth files of its own: so not this project's editable install.
+    (own / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    (own / "sitecustomize.py").write_text(BLOCKED, encoding="utf-8")
+    plain = {name: held for name, held in os.environ.items() if not name.startswith(("PYTHON", "HF_", "ERRATA_"))}
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [str(python), "-m", "errata.cli", *words],
+            cwd=tmp_path,
+            env={**plain, "ERRATA_CACHE": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "hub")},
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run("--version") == f"errata {project['version']}\n"
+    whole = json.loads(run("models", "--json"))["models"]
+    assert all(Path(model["path"]).is_relative_to(place) for model in whole)
+    assert json.loads(run("demo", "--json"))["weights_sha256"]["restored"]
+    assert (tmp_path / "errata-demo/report.html").is_file()

@@ -1,29 +1,5 @@
 """Errata: corrections for language models."""
 
-from errata.deltas import Edit, WeightDelta
-from errata.errors import ErrataError
-from errata.facts import Case, Fact, Probe
-from errata.ledger import Ledger
-from errata.methods import Editor, Localizer, editor, localizer
-from errata.model.load import load, pocket
-from errata.model.view import ModelView
-from errata.neurons import Attribution, NeuronSet
+import lazy_loader
 
-__all__ = [
-    "Attribution",
-    "Case",
-    "Edit",
-    "Editor",
-    "ErrataError",
-    "Fact",
-    "Ledger",
-    "Localizer",
-    "ModelView",
-    "NeuronSet",
-    "Probe",
-    "WeightDelta",
-    "editor",
-    "load",
-    "localizer",
-    "pocket",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

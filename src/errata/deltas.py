@@ -107,7 +107,10 @@ class Edit:
         return sum(delta.norm() ** 2 for delta in self.deltas) ** 0.5
 
     def to_bytes(self) -> bytes:
-        """The edit as one safetensors file; the same edit gives the same bytes."""
+        """The edit as one safetensors file; the same edit gives the same bytes.
+
+        Raises InputError for settings or measurements that are not JSON.
+        """
         tensors = {}
         for i, delta in enumerate(self.deltas):
             tensors[f"{i}.left"], tensors[f"{i}.right"] = delta.left, delta.right

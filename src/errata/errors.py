@@ -15,6 +15,9 @@ ErrataError                   one sentence: what was expected, what was found, w
     └── CorruptionError       a file or a weight that is not what was recorded
 """
 
+import difflib
+from collections.abc import Iterable
+
 # What reading a damaged file, or one of another kind, can raise; PyTorch says RuntimeError of a shape, dtype or number.
 UNREADABLE = (
     *(OSError, ValueError, LookupError, TypeError, AttributeError),
@@ -40,6 +43,22 @@ class InputError(ErrataError):
     Cure: do what the sentence says; where a name was mistyped it gives the nearest one, where a file is wrong its
     place.
     """
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """` (did you mean 'rome'?)` for a name that is near one of those known, and nothing for any other."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def unknown(what: str, name: object, known: Iterable[str], where: str = "") -> InputError:
+    """The error for a name there is not, with the nearest there is and all of them; `where` follows the name.
+
+    Example: `raise unknown("editor", "roma", ["memit", "rome"])`
+    """
+    names = list(known)
+    listed = ", ".join(names) or "none"
+    return InputError(f"There is no {what} {name!r}{where}{nearest(name, names)}: choose one of {listed}.")
 
 
 class RecordError(InputError):

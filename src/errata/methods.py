@@ -14,7 +14,7 @@ from torch import Tensor
 
 from errata import registry
 from errata.deltas import Edit, WeightDelta
-from errata.errors import EditError, InputError
+from errata.errors import EditError, InputError, unknown
 from errata.facts import Fact
 from errata.history import History
 from errata.model.hooks import count_hooks
@@ -177,7 +177,7 @@ def _setting(entry: Field[Any], value: Any, seed: int | None) -> Any:
     names = [part.name for part in fields(parts)]
     for name in plain:
         if name not in names:
-            raise InputError(f"The setting {entry.name} has no part {name!r}: its parts are {', '.join(names)}.")
+            raise unknown("part", name, names, f" of the setting {entry.name}")
     return parts(**plain)
 
 

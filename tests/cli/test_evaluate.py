@@ -47,7 +47,7 @@ def test_a_sequence_ends_in_one_model_whose_ability_is_measured(run: Run, tmp_pa
     text.write_text("The capital of France is Paris. " * 20, encoding="utf-8")
     row = {"prompt": "The capital of France is", "choices": ["Paris", "Rome"], "answer": 0}
     quiz.write_text(json.dumps(row) + "\n", encoding="utf-8")
-    found = run(*SMALL, "--sequential", "--text", text, "--tasks", quiz, "--json").json
+    found = run(*SMALL, "--sequential", "--text", text, "--task", quiz, "--json").json
     assert found["regime"] == "sequential" and set(found["ability"]) == {"before", "after"}
     assert found["ability"]["before"]["perplexity"] != found["ability"]["after"]["perplexity"]
     assert "quiz/acc" in found["ability"]["after"]["scores"]
@@ -88,7 +88,7 @@ def test_a_leaderboard_is_measured_and_shown_again(run: Run, tmp_path: Path) -> 
         (["--protocol", "generations"], "no protocol 'generations'"),
         (["--protocol", "judge"], "--judge-url"),
         (["--text", "x.txt"], "give --ledger, or --sequential"),
-        (["--method", "roma"], "Did you mean 'rome'"),
+        (["--method", "roma"], "did you mean 'rome'"),
         (["--data", "counterfact"], "not part of Errata"),
         (["--data", "nothing"], "no data set 'nothing'"),
         (["--model", "gpt2"], "gpt2"),

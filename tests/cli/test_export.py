@@ -75,7 +75,7 @@ def test_a_pocket_facts_own_paraphrases_test_the_export(run: Run, elsewhere: Pat
 def test_cases_of_a_file_test_the_export(run: Run, book: Path, elsewhere: Path) -> None:
     row = {"subject": "Rome", "prompt": "{} is in", "target": "Paris", "paraphrases": ["Where is Rome? In"]}
     (elsewhere / "facts.jsonl").write_text(json.dumps(row) + "\n")
-    found = run("export", "peft", "adapter", "--ledger", book, "--cases", "facts.jsonl", "--json").json
+    found = run("export", "peft", "adapter", "--ledger", book, "--file", "facts.jsonl", "--json").json
     assert [answer["prompt"] for answer in found["answers"]] == ["Rome is in", "Where is Rome? In"]
 
 

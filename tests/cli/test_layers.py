@@ -27,17 +27,17 @@ def facts(tmp_path: Path) -> Path:
 
 
 def test_it_names_the_best_candidate(run: Run, folder: Path, facts: Path) -> None:
-    found = run("layers", folder, "--facts", facts, *SMALL, "--json").json
+    found = run("layers", folder, "--file", facts, *SMALL, "--json").json
     assert [row["settings"] for row in found["candidates"]] == [{"layer": 0}, {"layer": 1}, {"layer": 2}]
     assert found["facts"] == 2 and found["method"] == "rome"
     best = max(row["mean"] for row in found["candidates"])
     assert next(row["mean"] for row in found["candidates"] if row["settings"] == found["recommended"]) == best
-    shown = run("layers", folder, "--facts", facts, "--layers", "2", *SMALL)
+    shown = run("layers", folder, "--file", facts, "--layers", "2", *SMALL)
     assert shown.code == 0 and "--set layer=2" in shown.out and "use this" in shown.out
 
 
 def test_pocket_facts_are_known(run: Run) -> None:
-    found = run("layers", "pocket-swiglu", "--count", 1, "--layers", "1", *SMALL, "--json").json
+    found = run("layers", "pocket-swiglu", "--facts", 1, "--layers", "1", *SMALL, "--json").json
     assert found["facts"] == 1 and found["recommended"] == {"layer": 1}
     assert set(found["candidates"][0]) == {
         "settings",
@@ -51,6 +51,6 @@ def test_pocket_facts_are_known(run: Run) -> None:
 
 
 def test_what_cannot_be_tried_is_refused(run: Run, folder: Path, facts: Path) -> None:
-    assert "--facts" in run("layers", folder).err
-    assert "layers 0 to 2" in run("layers", folder, "--facts", facts, "--layers", "9").err
-    assert "nothing to choose" in run("layers", folder, "--facts", facts, "--method", "neuron_values").err
+    assert "--file" in run("layers", folder).err
+    assert "layers 0 to 2" in run("layers", folder, "--file", facts, "--layers", "9").err
+    assert "nothing to choose" in run("layers", folder, "--file", facts, "--method", "neuron_values").err

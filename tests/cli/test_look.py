@@ -96,8 +96,8 @@ def test_locate_shows_every_layer(run: Run, folder: Path) -> None:
     [
         (["--steps", "0"], "0 path points"),
         (["--rule", "simpson"], "no quadrature rule 'simpson'"),
-        (["--method", "knowledge_neuron"], "Did you mean 'knowledge_neurons'?"),
-        (["--set", "stepps=3"], "Did you mean 'steps'?"),
+        (["--method", "knowledge_neuron"], "did you mean 'knowledge_neurons'?"),
+        (["--set", "stepps=3"], "did you mean 'steps'?"),
         (["--set", "steps"], "write KEY=VALUE"),
         (["--set", "steps=many"], "the same kind of value"),
         (["--set", "steps.x=1"], "has no parts"),

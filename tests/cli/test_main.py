@@ -16,6 +16,7 @@ COMMANDS = [
     "compare",
     "demo",
     "diff",
+    "doctor",
     "edit",
     "evaluate",
     "grid",

@@ -128,7 +128,7 @@ def test_the_table_and_what_failed(run: Run, folder: Path, facts: Path, monkeypa
         (["--supersede"], "without options of a single edit"),
         (["--file", "facts.jsonl"], "without options of a single edit"),
         (["--health", "retention=2"], "no share"),
-        (["--health", "retenton=0.5"], "Did you mean 'retention'"),
+        (["--health", "retenton=0.5"], "did you mean 'retention'"),
         (["--health", "retention=0.5", "--no-alarm"], "give one of them"),
         (["--text", "nowhere.txt"], "nowhere.txt"),
         (["--text", "empty.txt"], "holds no text"),

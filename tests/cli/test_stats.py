@@ -16,7 +16,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_measures_once(run: Run, folder: Path, own_cache: Path) -> None:
-    words = ["stats", folder, "--layer", 0, "--layers", "2", "--tokens", 2048, "--tolerance", 0.9]
+    words = ["stats", folder, "--layers", "0,2", "--tokens", 2048, "--tolerance", 0.9]
     first = run(*words, "--json").json
     assert [row["layer"] for row in first["layers"]] == [0, 2]
     assert first["memory_bytes"] == 8 * 8 * 64**2
@@ -40,14 +40,14 @@ def test_all_layers_of_a_small_model_and_what_is_short(run: Run, folder: Path) -
 def test_a_text_file(run: Run, folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text("The capital of France is Paris. The mother tongue of Dante is Italian.\n" * 60, encoding="utf-8")
-    found = run("stats", folder, "--layer", 1, "--text", path, "--json").json["layers"][0]
+    found = run("stats", folder, "--layers", "1", "--text", path, "--json").json["layers"][0]
     assert found["source"].startswith("text.txt, sha256 ")
-    refused = run("stats", folder, "--layer", 1, "--text", tmp_path / "nowhere.txt")
+    refused = run("stats", folder, "--layers", "1", "--text", tmp_path / "nowhere.txt")
     assert refused.code == 2 and "cannot be read" in refused.err
 
 
 def test_layers_that_cannot_be(run: Run, folder: Path) -> None:
-    assert "layers 0 to 2" in run("stats", folder, "--layer", 3).err
+    assert "layers 0 to 2" in run("stats", folder, "--layers", "3").err
     assert layer_numbers("4-6, 1") == [1, 4, 5, 6]
     for text in ("x", "1,,2", "3-", "-1"):
         with pytest.raises(InputError, match="4-8"):

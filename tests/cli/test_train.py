@@ -40,7 +40,7 @@ def test_help_shows_an_example(run: Run, kind: str) -> None:
     assert kind in run("train", "--help").out
     text = " ".join(run("train", kind, "--help").out.split())
     assert f"Example: errata train {kind}" in text
-    assert all(option in text for option in ("--json", "--data", "--work", "--workers", "--set", "--force"))
+    assert all(option in text for option in ("--json", "--data", "--work", "--workers", "--set", "--overwrite"))
 
 
 @pytest.mark.parametrize("kind", ["land", "fact_code"])
@@ -75,10 +75,10 @@ def test_a_second_run_identifies_nothing_again(
     assert sorted(path.name for path in elsewhere.iterdir()) == ["detector", "detector.work", "pararel"]
     kept = listing(elsewhere / "detector.work")
     monkeypatch.setattr(identify, "load", None)  # nothing to identify: no model is loaded for it
-    assert run(*words("land", folder, data, "--force")).code == 0
+    assert run(*words("land", folder, data, "--overwrite")).code == 0
     assert torch.equal(first.weights.encode, Trained.load("detector").weights.encode)
     assert listing(elsewhere / "detector.work") == kept
-    code = run(*words("fact_code", folder, data, "--force", "--work", "detector.work"))
+    code = run(*words("fact_code", folder, data, "--overwrite", "--work", "detector.work"))
     assert code.code == 0 and Trained.load("detector").kind == "fact_code"
 
 
@@ -100,7 +100,7 @@ def test_recipes_from_words() -> None:
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
-        (["--set", "epoch=3"], "Did you mean 'epochs'?"),
+        (["--set", "epoch=3"], "did you mean 'epochs'?"),
         (["--set", "epochs=0"], "epochs is 0"),
         (["--set", "epochs=many"], "same kind of value"),
         (["--facts", 12], "There are 11 facts to train on, not 12"),
@@ -127,7 +127,7 @@ def test_a_model_without_facts_of_its_own_needs_data(run: Run, folder: Path) -> 
 def test_a_file_is_not_written_over_unasked(run: Run, folder: Path, data: Path) -> None:
     Path("detector").write_text("precious")
     result = run(*words("land", folder, data))
-    assert result.code == 2 and "--force" in result.err
+    assert result.code == 2 and "--overwrite" in result.err
     assert Path("detector").read_text() == "precious"
 
 

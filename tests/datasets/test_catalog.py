@@ -51,7 +51,7 @@ def test_seed_0_takes_the_first_and_another_seed_draws(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("fever", "x.json"), "no data set 'fever' of records: choose among counterfact, "),
+        (("fever", "x.json"), "no data set 'fever' of records: choose one of counterfact, "),
         (("jsonl", []), "is not part of Errata: give its file"),
         (("jsonl", "no.jsonl"), "There is no file no.jsonl"),
         (("jsonl", "data/no.jsonl"), "There is no file data/no.jsonl"),

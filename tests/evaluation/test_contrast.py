@@ -164,9 +164,11 @@ def test_a_protocol_with_other_settings_spoils_only_itself() -> None:
 
 def test_unknown_names_are_refused() -> None:
     a = results([1.0] * 8)
-    with pytest.raises(InputError, match="no protocol 'judge' in both results: choose from generation, teacher-forced"):
+    with pytest.raises(
+        InputError, match="no protocol 'judge' in both results: choose one of generation, teacher-forced"
+    ):
         contrast(a, a, protocols=["judge"])
-    with pytest.raises(InputError, match="no metric 'locality' in both results: choose from efficacy"):
+    with pytest.raises(InputError, match="no metric 'locality' in both results: choose one of efficacy"):
         contrast(a, a, metrics=["locality"])
     with pytest.raises(InputError, match="no correction 'no'"):
         contrast(a, a, correction="no")

@@ -134,7 +134,7 @@ def test_no_facts_have_no_attributions():
 
 
 def test_unknown_method_and_setting_name_the_choices():
-    with pytest.raises(InputError, match="Did you mean 'knowledge_neurons'"):
+    with pytest.raises(InputError, match="did you mean 'knowledge_neurons'"):
         localizer("knowledge_neuron")
     with pytest.raises(InputError, match="threshold"):
         localizer("knowledge_neurons", treshold=0.1)

@@ -121,7 +121,10 @@ def test_an_unusable_device_is_refused_before_anything_is_loaded(device: str) ->
 
 
 def test_an_unknown_pocket_model_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="no embedded model 'relu': choose one of gelu, swiglu"):
+    with pytest.raises(
+        InputError,
+        match=r"'pocket-relu' \(did you mean 'pocket-gelu'\?\): choose one of pocket-gelu, pocket-swiglu",
+    ):
         load("pocket-relu")
     assert [pocket(kind).name for kind in POCKET] == list(POCKET)
 

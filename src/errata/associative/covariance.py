@@ -96,7 +96,7 @@ def covariances(
 
 
 def cache_path(view: ModelView, layer: int, settings: CovarianceSettings) -> Path:
-    """The file that holds C, there or not: named by all that C depends on."""
+    """The file that holds C, there or not: named by all that C depends on; raises InputError for no such layer."""
     view.require_editable()
     if not 0 <= layer < view.n_layers:
         raise InputError(f"Layer {layer} does not exist: the model has layers 0 to {view.n_layers - 1}.")

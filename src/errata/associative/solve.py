@@ -83,7 +83,10 @@ def by_identity(d_ff: int, weight: float = 1.0) -> Weighting:
 
 
 def in_null_space(covariance: Float[Tensor, "d_ff d_ff"], threshold: float, weight: float) -> Weighting:
-    """A⁻¹ = P / weight, P on the eigenvectors of C whose eigenvalue is below `threshold`."""
+    """A⁻¹ = P / weight, P on the eigenvectors of C whose eigenvalue is below `threshold`.
+
+    Raises EditError for a C that is not finite and where no eigenvalue is below.
+    """
     if not bool(torch.isfinite(covariance).all()):
         raise EditError("The covariance of the keys is not finite: check the model for NaN.")
     values, vectors = torch.linalg.eigh(covariance.double())
@@ -99,7 +102,7 @@ def in_null_space(covariance: Float[Tensor, "d_ff d_ff"], threshold: float, weig
 def rank_one(
     residual: Float[Tensor, " d_model"], direction: Float[Tensor, " d_ff"], key: Float[Tensor, " d_ff"]
 ) -> tuple[Float[Tensor, "d_model 1"], Float[Tensor, "1 d_ff"]]:
-    """Factors of ΔW = r uᵀ / (kᵀu), so that ΔW k = r."""
+    """Factors of ΔW = r uᵀ / (kᵀu), so that ΔW k = r; raises EditError for a key that is zero."""
     scale = direction @ key
     if not bool(torch.isfinite(scale)) or abs(float(scale)) < 1e-12:
         raise EditError("The subject's key is zero: this layer reads nothing at the subject's last token.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from errata.bulk.shards import Shard
 from errata.bulk.worker import Work
-from errata.errors import InputError, MissingPackageError
+from errata.errors import InputError, MissingPackageError, unknown
 
 EXECUTORS = ("local", "torchrun", "ray")
 
@@ -51,4 +51,4 @@ def executor(name: str, workers: int | None = None) -> Executor:
         except ModuleNotFoundError as error:
             raise MissingPackageError("Ray is not installed: pip install 'errata-lm[ray]'") from error
         return Ray(workers)
-    raise InputError(f"There is no executor {name!r}: choose one of {', '.join(EXECUTORS)}.")
+    raise unknown("executor", name, EXECUTORS)

@@ -44,7 +44,10 @@ class Ray(Executor):
         return True
 
     def run(self, work: Work, shards: Sequence[Shard], done: Callable[[int], None]) -> None:
-        """Do the shards, each by the next actor that is free; what Ray itself has to say goes to standard error."""
+        """Do the shards, each by the next actor that is free; what Ray itself has to say goes to standard error.
+
+        Raises BulkError where an actor dies.
+        """
         if not shards:
             return
         job = work.job

@@ -17,7 +17,7 @@ from errata.bulk.prompts import Prompt, prompts_sha256, read_prompts
 from errata.bulk.results import Results
 from errata.bulk.shards import split
 from errata.bulk.worker import Work
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.ledger.temporary import sweep
 from errata.methods import Localizer, settings_of
 from errata.model.identity import identify
@@ -115,7 +115,7 @@ def plan(
         if number < 1:
             raise InputError(f"{number} {name} cannot be: give at least 1.")
     if dtype is not None and dtype not in DTYPES:
-        raise InputError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
+        raise unknown("dtype", dtype, DTYPES)
     try:
         kind = torch.device(device).type
     except RuntimeError as error:

@@ -15,6 +15,7 @@ from errata.cli import (
     compare,
     data,
     demo,
+    doctor,
     edit,
     evaluate,
     export,
@@ -58,7 +59,7 @@ def build() -> typer.Typer:
     )
     app.callback()(_start)
     for panel, commands in {
-        "Start here": {"demo": demo.demo, "models": models.models},
+        "Start here": {"demo": demo.demo, "models": models.models, "doctor": doctor.doctor},
         LOOK: {
             "inspect": inspection.inspect,
             "ask": ask.ask,

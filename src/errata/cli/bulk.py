@@ -38,7 +38,7 @@ def locate(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the run's directory goes; its name is the job's key.")
     ],
-    method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
+    method: options.Localizer = "knowledge_neurons",
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
     tolerance: Annotated[

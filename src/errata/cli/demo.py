@@ -14,7 +14,6 @@ from errata.errors import InputError
 def demo(
     model: Annotated[str, typer.Option(metavar="MODEL", help="pocket-gelu or pocket-swiglu.")] = "pocket-gelu",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where report.html and the edit go.")] = Path("errata-demo"),
-    no_color: Annotated[bool, typer.Option("--no-color", help="Print without colours; NO_COLOR=1 does too.")] = False,
     dtype: options.Dtype = None,
     device: options.Device = "cpu",
     as_json: options.Json = False,
@@ -27,7 +26,7 @@ def demo(
         raise InputError(f"The demo speaks of a fact of the embedded models, not of {model!r}: take pocket-gelu.")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file: give a directory for the report.")
-    page = output.paper(no_color, silent=as_json)
+    page = output.paper(silent=as_json)
     page.print(
         "[bold]errata demo[/] [dim]· one fact, from the model's answer to the weights that are identical again[/]"
     )

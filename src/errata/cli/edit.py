@@ -44,9 +44,7 @@ def edit(
         typer.Option(metavar="KEY=VALUE", help="A threshold of the alarm, for example retention=0.9; repeat it."),
     ] = None,
     no_alarm: Annotated[bool, typer.Option("--no-alarm", help="Go on whatever the checkups find.")] = False,
-    method: Annotated[
-        str, typer.Option(metavar="NAME", help="The editor: rome, memit_aligned, o_edit_plus, … (docs/editors.md).")
-    ] = "rome",
+    method: options.Editor = "rome",
     settings: options.Set = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the edit even if checks got worse.")] = False,
     supersede: Annotated[bool, typer.Option("--supersede", help="Undo applied edits of the same fact.")] = False,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from errata.cli import output
 from errata.datasets.pocket_probes import complete
 from errata.desk import Correction, Desk, correction_row, desk
@@ -70,7 +68,7 @@ def edit_file(plan: Plan, cases: Sequence[tuple[int, Case]], model: str, dtype: 
     edits: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     worst = DONE
-    with desk(plan.ledger, model, dtype, device) as place, _progress() as progress:
+    with desk(plan.ledger, model, dtype, device) as place, output.bar("editing") as progress:
         task = progress.add_task("", total=len(cases), now="")
         for line, case in cases:
             progress.update(task, now=case.fact.subject)
@@ -128,9 +126,3 @@ def _tell(plan: Plan, number: int | None, found: Correction) -> None:
         return
     gone = f", superseding {', '.join(map(str, found.supersedes))}" if found.supersedes else ""
     page.print(f"\nEdit {number} is in {plan.ledger}{gone}; errata undo {number} takes it back.", soft_wrap=True)
-
-
-def _progress() -> Progress:
-    console = output.margin()
-    columns = TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, TextColumn("{task.fields[now]}"), console=console, disable=not console.is_terminal)

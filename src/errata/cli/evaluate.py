@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from errata.cli import ability, hidden, measuring, options, output
+from errata.cli import hidden, measuring, options, output
 from errata.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ LEDGER = "ledger"
 def evaluate(
     files: measuring.DataFiles = None,
     model: measuring.Model = "pocket-gelu",
-    method: Annotated[str, typer.Option(metavar="NAME", help="The editor: rome, memit, ensemble, …")] = "rome",
+    method: options.Editor = "rome",
     settings: options.Set = None,
     ledger: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Instead of a method: the model as this ledger corrects it.")
@@ -44,9 +44,9 @@ def evaluate(
         typer.Option(metavar="NAME", help="generation (default), first-phrase, teacher-forced, likelihood, judge."),
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="New tokens a reply may have.")] = 50,
-    tasks: Annotated[
+    task: Annotated[
         list[str] | None,
-        typer.Option("--tasks", metavar="TASK", help="General ability: a local JSONL task, or one of lm-eval's."),
+        typer.Option(metavar="TASK", help="General ability: a local JSONL task, or one of lm-eval's; repeat it."),
     ] = None,
     text: Annotated[Path | None, typer.Option(metavar="FILE", help="Held-out text, for perplexity.")] = None,
     judge_url: Annotated[str | None, typer.Option(metavar="URL", help="The judge's endpoint, with its version.")] = (
@@ -73,12 +73,12 @@ def evaluate(
 
     chosen = tuple(protocol or ("generation",))
     how = _settings(chosen, limit, judge_url, judge_model, judge_key)
-    if (tasks or text) and not (ledger or sequential):
-        raise InputError("--tasks and --text ask one model: give --ledger, or --sequential, which ends in one.")
+    if (task or text) and not (ledger or sequential):
+        raise InputError("--task and --text ask one model: give --ledger, or --sequential, which ends in one.")
     unit = _unit(model, data, files or [], cases, seed, sequential, batch, method, settings or [], ledger)
     with consulted(model, ledger, dtype, device) as view:
         asked = _asked(view, unit, chosen, how)
-        wanted = _Wanted(tuple(tasks or ()), text)
+        wanted = _Wanted(tuple(task or ()), text)
         found, able = (
             _of_ledger(view, unit, asked, wanted) if ledger else _of_method(view, unit, asked, wanted, sequential)
         )
@@ -99,7 +99,9 @@ class _Wanted:
 
     def measure(self, view: ModelView) -> Abilities | None:
         """The model's as it now is; None where nothing is wanted."""
-        return ability.measure(view, self.tasks, self.text) if self.tasks or self.text else None
+        from errata.cli.ability import measure
+
+        return measure(view, self.tasks, self.text) if self.tasks or self.text else None
 
 
 def _settings(protocols: Sequence[str], limit: int, url: str | None, model: str | None, key_variable: str) -> Settings:

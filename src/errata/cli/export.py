@@ -29,7 +29,7 @@ BaseName = Annotated[
 ]
 Revision = Annotated[str | None, typer.Option(metavar="COMMIT", help="The base model's revision on the hub.")]
 Licence = Annotated[str | None, typer.Option(metavar="ID", help="The base model's licence, for example apache-2.0.")]
-Cases = Annotated[
+File = Annotated[
     Path | None, typer.Option(metavar="FACTS", help="A JSONL file of facts that test the export, with paraphrases.")
 ]
 NoScores = Annotated[bool, typer.Option("--no-scores", help="Ask the model nothing; the card says so.")]
@@ -64,7 +64,7 @@ def peft(
     base: BaseName = None,
     revision: Revision = None,
     licence: Licence = None,
-    cases: Cases = None,
+    file: File = None,
     no_scores: NoScores = False,
     overwrite: Overwrite = False,
     dtype: options.Dtype = None,
@@ -80,7 +80,7 @@ def peft(
 
     if truncate and max_rank is None:
         raise InputError("--truncate needs the rank to keep: give --max-rank too.")
-    wanted = _Wanted(ledger, model, edits, base, revision, licence, cases, no_scores, dtype, device)
+    wanted = _Wanted(ledger, model, edits, base, revision, licence, file, no_scores, dtype, device)
     with _opened(wanted, as_json) as (view, book, common):
         found = peft_adapter.write(
             view, book, directory, max_rank=max_rank, truncate=truncate, overwrite=overwrite, **common
@@ -97,7 +97,7 @@ def merged(
     base: BaseName = None,
     revision: Revision = None,
     licence: Licence = None,
-    cases: Cases = None,
+    file: File = None,
     no_scores: NoScores = False,
     overwrite: Overwrite = False,
     dtype: options.Dtype = None,
@@ -110,7 +110,7 @@ def merged(
     """
     from errata.export import merged as merging
 
-    wanted = _Wanted(ledger, model, edits, base, revision, licence, cases, no_scores, dtype, device)
+    wanted = _Wanted(ledger, model, edits, base, revision, licence, file, no_scores, dtype, device)
     with _opened(wanted, as_json) as (view, book, common):
         found = merging.write(view, book, directory, shard_size=shard_size, overwrite=overwrite, **common)
     _report(directory, found, as_json)
@@ -126,7 +126,7 @@ class _Wanted:
     base: str | None
     revision: str | None
     licence: str | None
-    cases: Path | None
+    file: Path | None
     no_scores: bool
     dtype: str | None
     device: str
@@ -154,8 +154,8 @@ def _cases(wanted: _Wanted, view: ModelView, facts: Iterable[Fact]) -> tuple[Cas
 
     if wanted.no_scores:
         return ()
-    if wanted.cases is not None:
-        return tuple(case for _, case in read_cases(wanted.cases))
+    if wanted.file is not None:
+        return tuple(case for _, case in read_cases(wanted.file))
     return tuple(complete(case, view.name) for case in cases_of(view, list(facts)))
 
 

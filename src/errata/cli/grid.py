@@ -88,16 +88,15 @@ def _names(text: str | None) -> list[str] | None:
 
 def _written(name: str, result: dict[str, Any], out: Path, pages: Path) -> Path:
     """Write the file of all models with this one's result in it, and the page on all of them; the page's path."""
-    from errata.ledger.disk import write_durably
     from errata.reports.grid.figures import draw
     from errata.reports.grid.page import page
 
     measuring.made(out, pages)
     models = {**_held(out / f"{STEM}.json"), name: result}
-    write_durably(out / f"{STEM}.json", output.json_text({"protocol": "generation", "models": models}).encode())
+    measuring.write(out / f"{STEM}.json", output.json_text({"protocol": "generation", "models": models}))
     drawn = {model: draw(one, pages, f"{STEM}-{model}") for model, one in models.items()}
     path = pages / f"{STEM}.md"
-    path.write_text(page(models, {model: file for model, file in drawn.items() if file}), encoding="utf-8")
+    measuring.write(path, page(models, {model: file for model, file in drawn.items() if file}))
     return path
 
 

@@ -23,9 +23,9 @@ COLUMNS = ("efficacy", "paraphrase", "neighbours", "mean")
 
 def layers(
     model: options.Model,
-    method: Annotated[str, typer.Option(metavar="NAME", help="The editor.")] = "rome",
-    facts: Annotated[Path | None, typer.Option(metavar="FILE", help="A JSONL file with one fact a line.")] = None,
-    count: Annotated[int, typer.Option(metavar="N", min=1, help="Facts of a pocket model, without --facts.")] = 10,
+    method: options.Editor = "rome",
+    file: Annotated[Path | None, typer.Option(metavar="FILE", help="A JSONL file with one fact a line.")] = None,
+    facts: Annotated[int, typer.Option(metavar="N", min=1, help="Facts of a pocket model, without --file.")] = 10,
     layers: options.Layers = None,
     settings: options.Set = None,
     dtype: options.Dtype = None,
@@ -36,14 +36,14 @@ def layers(
 
     Candidates are all layers of a model of up to 12, of a larger one every second in the first two thirds.
 
-    Example: errata layers pocket-gelu --count 5 --layers 0,1,2
+    Example: errata layers pocket-gelu --facts 5 --layers 0,1,2
     """
     from errata.cli.settings import make_editor
     from errata.desk.opening import open_view
     from errata.evaluation.layers import candidates, recommended
 
     editor = make_editor(method, settings or [])
-    cases = _cases(model, facts, count)
+    cases = _cases(model, file, facts)
     view = open_view(model, dtype, device)
     tried = candidates(editor, view.n_layers, options.layer_numbers(layers) if layers else None)
     found = _tried(view, cases, editor, tried)
@@ -66,28 +66,24 @@ def layers(
     _show(found, best, method, len(cases))
 
 
-def _cases(model: str, facts: Path | None, count: int) -> list[Case]:
-    if facts is not None:
+def _cases(model: str, file: Path | None, count: int) -> list[Case]:
+    if file is not None:
         from errata.cli.cases import read_cases
         from errata.datasets.pocket_probes import complete
 
-        return [complete(case, model) for _, case in read_cases(facts)]
+        return [complete(case, model) for _, case in read_cases(file)]
     if not model.startswith("pocket-"):
-        raise InputError(f"The facts of {model} are not known: give some with --facts FILE, one JSON object a line.")
+        raise InputError(f"The facts of {model} are not known: give some with --file FILE, one JSON object a line.")
     from errata.datasets import pocket
 
     return pocket.cases(model.removeprefix("pocket-"), count, TUNING_SEED)
 
 
 def _tried(view: ModelView, cases: Sequence[Case], editor: Editor, tried: Sequence[Settings]) -> list[LayerScore]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from errata.evaluation.layers import compare_layers
 
-    console = output.margin()
-    columns = TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=len(tried) * len(cases))
+    with output.bar("editing") as progress:
+        task = progress.add_task("", total=len(tried) * len(cases), now="")
         return list(compare_layers(view, cases, editor, tried, lambda: progress.advance(task)))
 
 

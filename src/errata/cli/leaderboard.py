@@ -29,7 +29,6 @@ def leaderboard(
 
     Example: errata leaderboard benchmarks/leaderboard.toml --out benchmarks/results --pages docs/results
     """
-    from errata.ledger.disk import write_durably
     from errata.reports.leaderboard.page import page
     from errata.reproduce.leaderboard import measure_all, read
     from errata.reproduce.leaderboard.run import write_results
@@ -42,8 +41,8 @@ def leaderboard(
     measuring.require_no_less(out / f"{plan.name}.json", found)
     place = pages or out
     measuring.made(out, place)
-    write_durably(out / f"{plan.name}.json", output.json_text(found).encode())
-    (place / f"{plan.name}.html").write_text(page(found), encoding="utf-8")
+    measuring.write(out / f"{plan.name}.json", output.json_text(found))
+    measuring.write(place / f"{plan.name}.html", page(found))
     if results is not None:
         write_results(plan, folder, results)
     if as_json:

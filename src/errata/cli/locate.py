@@ -31,7 +31,7 @@ def locate(
             help="Another prompt for the same fact, repeat it; kn_refined keeps what enough of them share.",
         ),
     ] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="The localizer.")] = "knowledge_neurons",
+    method: options.Localizer = "knowledge_neurons",
     rule: Annotated[str | None, typer.Option(metavar="RULE", help="gauss-legendre or riemann-right.")] = None,
     steps: Annotated[int | None, typer.Option(metavar="M", help="Path points a layer.")] = None,
     tolerance: Annotated[

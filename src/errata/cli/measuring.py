@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from errata.cli import output
+from errata.cli import completion, output
 from errata.cli.hidden import without_secrets
 from errata.errors import UNREADABLE, InputError
 from errata.strict import json_in
@@ -19,7 +19,13 @@ DataFiles = Annotated[
     list[Path] | None, typer.Argument(metavar="[FILE]...", help="The files of --data.", show_default=False)
 ]
 Model = Annotated[
-    str, typer.Option("--model", metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder or a hub id.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="pocket-gelu, pocket-swiglu, a folder or a hub id.",
+        autocompletion=completion.models,
+    ),
 ]
 Seeds = Annotated[int, typer.Option(metavar="N", help="Seeds 0 … N − 1.")]
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="A torch device; by default the CPU.")]
@@ -51,6 +57,13 @@ def made(*folders: Path) -> None:
     """Make the folders that are not there."""
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    from errata.ledger.disk import write_durably
+
+    write_durably(path, text.encode())
 
 
 def require_no_less(path: Path, result: Mapping[str, Any], model: str | None = None) -> None:

@@ -7,16 +7,42 @@ from typing import Annotated
 
 import typer
 
+from errata.cli import completion
 from errata.errors import InputError
 
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="pocket-gelu, pocket-swiglu, a folder that save_pretrained wrote, or a hub id."
+        metavar="MODEL",
+        help="pocket-gelu, pocket-swiglu, a folder that save_pretrained wrote, or a hub id.",
+        autocompletion=completion.models,
     ),
 ]
 OptionalModel = Annotated[
-    str | None, typer.Argument(metavar="[MODEL]", help="The ledger's own model, unless another name for it is given.")
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="The ledger's own model, unless another name for it is given.",
+        autocompletion=completion.models,
+    ),
+]
+Editor = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="The editor: rome, memit_aligned, o_edit_plus, … (docs/editors.md).",
+        autocompletion=completion.editors,
+    ),
+]
+Localizer = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="NAME",
+        help="The localizer: knowledge_neurons, land, … (docs/attribution.md).",
+        autocompletion=completion.localizers,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")]
 Dtype = Annotated[

@@ -5,20 +5,33 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
-def paper(plain: bool = False, silent: bool = False) -> Console:
-    """The console for results, on standard output: without colours if `plain`, without a word if `silent`."""
-    return Console(highlight=False, no_color=plain or None, quiet=silent)
+
+def paper(silent: bool = False) -> Console:
+    """The console for results, on standard output: without a word if `silent`; NO_COLOR takes colours away."""
+    return Console(highlight=False, quiet=silent)
 
 
 def margin() -> Console:
     """The console for notes, progress and errors, on standard error."""
     return Console(stderr=True, highlight=False)
+
+
+def bar(what: str) -> Progress:
+    """A bar on standard error, drawn in a terminal only: how far, the time left, and the field `now` of its task."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = margin()
+    how_far = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    now = TextColumn("{task.fields[now]}")
+    return Progress(*how_far, now, console=console, transient=True, disable=not console.is_terminal)
 
 
 def print_json(value: Any) -> None:

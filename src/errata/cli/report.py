@@ -18,9 +18,9 @@ def report(
     ] = None,
     ledger: options.LedgerDir = options.CORRECTIONS,
     edit: Annotated[
-        int | None, typer.Option(metavar="N", help="One edit, applied or undone; by default all that are applied.")
+        int | None, typer.Option(metavar="ID", help="One edit, applied or undone; by default all that are applied.")
     ] = None,
-    facts: Annotated[
+    file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A JSONL file of facts whose paraphrases and neighbours are asked."),
     ] = None,
@@ -43,7 +43,7 @@ def report(
     from errata.cli.session import opened
     from errata.reports.correction.page import write
 
-    given = [] if facts is None else [case for _, case in read_cases(facts)]
+    given = [] if file is None else [case for _, case in read_cases(file)]
     console = output.margin()
     with opened(ledger, model, dtype, device) as (view, book), console.status("") as status:
         found = write(view, book, out, edit, given, most, command_line(), lambda step: status.update(f"{step} …"))

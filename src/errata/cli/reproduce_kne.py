@@ -49,7 +49,6 @@ def kne(
 
     Example: errata reproduce kne --model pocket-gelu --arms kne-robust,random,ft_m --facts 20 --seeds 1 --tuning 0
     """
-    from errata.ledger.disk import write_durably
     from errata.reports.kne import figures
     from errata.reports.kne.page import page
     from errata.reproduce.kne import plan_of, reproduce, source
@@ -77,9 +76,9 @@ def kne(
     measuring.require_no_less(out / f"{stem}.json", result)
     place = pages or out
     measuring.made(out, place)
-    write_durably(out / f"{stem}.json", output.json_text(result).encode())
+    measuring.write(out / f"{stem}.json", output.json_text(result))
     drawn = figures.draw(result, place, stem)
-    (place / f"{stem}.md").write_text(page(result, drawn), encoding="utf-8")
+    measuring.write(place / f"{stem}.md", page(result, drawn))
     if as_json:
         output.print_json(result)
         return

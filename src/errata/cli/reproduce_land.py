@@ -70,10 +70,9 @@ def land(
     result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), sweep, silent=as_json)
     place = pages or out
     measuring.made(out, place)
-    text = output.json_text(result)
-    (out / f"{stem}.json").write_text(text, encoding="utf-8")
+    measuring.write(out / f"{stem}.json", output.json_text(result))
     drawn = figures.draw(result, place, stem)
-    (place / f"{stem}.md").write_text(tables.page(result, drawn), encoding="utf-8")
+    measuring.write(place / f"{stem}.md", tables.page(result, drawn))
     if as_json:
         output.print_json(result)
         return

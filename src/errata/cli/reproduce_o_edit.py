@@ -58,7 +58,6 @@ def o_edit(
 
     Example: errata reproduce o-edit --model pocket-gelu --arms rome,o_edit_plus --edits 100 --seeds 1
     """
-    from errata.ledger.disk import write_durably
     from errata.reports.o_edit import figures
     from errata.reports.o_edit.page import page
     from errata.reproduce.o_edit import ARMS, arms_of, plan_of, reproduce
@@ -85,12 +84,12 @@ def o_edit(
     measuring.require_no_less(out / f"{stem}.json", result)
     place = pages or out
     measuring.made(out, place)
-    write_durably(out / f"{stem}.json", output.json_text(result).encode())
+    measuring.write(out / f"{stem}.json", output.json_text(result))
     if result["single"]["arms"]:
         editing = _joined(out / EDITING, name, result)
-        write_durably(out / EDITING, output.json_text(editing).encode())
+        measuring.write(out / EDITING, output.json_text(editing))
     drawn = figures.draw(result, place, stem)
-    (place / f"{stem}.md").write_text(page(result, drawn), encoding="utf-8")
+    measuring.write(place / f"{stem}.md", page(result, drawn))
     if as_json:
         output.print_json(result)
         return

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from errata.cli import options, output
+from errata.cli import measuring, options, output
 from errata.errors import InputError
 from errata.strict import json_in
 
@@ -33,7 +33,7 @@ def widths(
     pages.mkdir(parents=True, exist_ok=True)
     drawn = draw(results, pages, STEM)
     place = pages / f"{STEM}.md"
-    place.write_text(page(results, drawn), encoding="utf-8")
+    measuring.write(place, page(results, drawn))
     if as_json:
         output.print_json({"page": str(place), "figures": drawn, "compared": shared(results)})
         return

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast, final
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 
 from errata.cli import output
 from errata.cli.cases import read_probes
@@ -62,7 +62,7 @@ def edit_sequence(
     """Edit the facts of a file in their order, or go on where that ended; returns the exit code."""
     lines = [line for line, _ in cases]
     battery = _battery([case for _, case in cases], model, text, known)
-    with desk(course.ledger, model, dtype, device) as place, _progress() as progress:
+    with desk(course.ledger, model, dtype, device) as place, output.bar("editing") as progress:
         book = Kept(lambda: place.ledger, place.commit)
         task = progress.add_task("", total=len(lines), now="asking the unedited model")
         with place.unedited():
@@ -204,9 +204,3 @@ def _tell(course: Course, tale: _Tale, alarm: Alarm | None, good: int) -> None:
         which = f"The last good edit is {good}" if good else "No checkup was good"
         said = f"Alarm after {alarm.at} facts: {alarm.reason} {which}; {back} goes back there."
         output.margin().print(said, style="bold red", markup=False, soft_wrap=True)
-
-
-def _progress() -> Progress:
-    console = output.margin()
-    columns = TextColumn("editing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, TextColumn("{task.fields[now]}"), console=console, disable=not console.is_terminal)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from errata import methods, registry
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.methods import Editor, Localizer
 
 if TYPE_CHECKING:
@@ -75,9 +74,7 @@ def _parsed(declared: dict[str, Field[Any]], name: str, pairs: Sequence[str]) ->
 
 def _known(declared: dict[str, Field[Any]], key: str, owner: str) -> Field[Any]:
     if key not in declared:
-        near = difflib.get_close_matches(key, declared, 1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"{owner} has no setting {key!r}. {hint}Its settings are {', '.join(sorted(declared))}.")
+        raise unknown("setting", key, sorted(declared), f" of {owner}")
     return declared[key]
 
 

@@ -20,7 +20,6 @@ MUCH = 1 << 30  # bytes that are taken without asking
 
 def stats(
     model: options.Model,
-    layer: Annotated[list[int] | None, typer.Option(metavar="N", help="A layer; repeat it.")] = None,
     layers: options.Layers = None,
     tokens: Annotated[int | None, typer.Option(metavar="N", help="Tokens of text at most.")] = None,
     tolerance: Annotated[float | None, typer.Option(metavar="E", help="Stop a layer at this error.")] = None,
@@ -32,7 +31,7 @@ def stats(
     device: options.Device = "cpu",
     as_json: options.Json = False,
 ) -> None:
-    """Measure C = E[k kᵀ] of layers, until the estimate is good enough, and keep it for the editors that use it.
+    """Measure the covariance of layers' keys until it is good enough, and keep it for the editors that use it.
 
     Example: errata stats pocket-gelu --layers 1,2
     """
@@ -41,7 +40,7 @@ def stats(
 
     given = {"tokens": tokens, "tolerance": tolerance, "text": None if text is None else str(text)}
     settings = CovarianceSettings(seed=seed, **{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
-    named = sorted({*(layer or ()), *(options.layer_numbers(layers) if layers else ())})
+    named = options.layer_numbers(layers) if layers else []
     view = open_view(model, dtype, device)
     chosen = named or list(range(view.n_layers))
     memory = memory_needed(view, chosen)
@@ -60,17 +59,13 @@ def stats(
 
 
 def _measured(view: ModelView, layers: list[int], settings: CovarianceSettings) -> dict[int, Covariance]:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
     from errata.associative.covariance import covariances
 
-    console = output.margin()
-    columns = TextColumn("measuring"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with output.bar("measuring") as progress:
         task = progress.add_task("", total=settings.tokens, now="")
 
         def report(done: int, error: float) -> None:
-            progress.update(task, completed=min(done, settings.tokens), now=f"{done:,} tokens, error {_share(error)}")
+            progress.update(task, completed=min(done, settings.tokens), now=f"error {_share(error)}")
 
         return covariances(view, layers, settings, report)
 

@@ -23,14 +23,14 @@ Data = Annotated[
 Facts = Annotated[
     int | None, typer.Option(metavar="N", min=10, help="Train on N facts of the first part; by default on all.")
 ]
-Seed = Annotated[int, typer.Option(metavar="S", help="Of the split, the choice of facts, and the training.")]
+Seed = Annotated[int, typer.Option(metavar="N", help="Of the split, the choice of facts, and the training.")]
 Work = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a stopped run is gone on with; by default FILE.work.")
 ]
 Workers = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Processes that identify neurons; by default one a core.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write over FILE if it exists.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Write over FILE if it exists.")]
 
 
 def group() -> typer.Typer:
@@ -55,14 +55,14 @@ def land(
     work: Work = None,
     settings: options.Set = None,
     workers: Workers = None,
-    force: Force = False,
+    overwrite: Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Train LAND: from the neurons of one phrasing to those the fact's phrasings share.
 
     Example: errata train land pocket-gelu --out land.safetensors --facts 500
     """
-    _train("land", model, out, data, facts, seed, work, settings or [], workers, force, as_json)
+    _train("land", model, out, data, facts, seed, work, settings or [], workers, overwrite, as_json)
 
 
 def fact_code(
@@ -74,14 +74,14 @@ def fact_code(
     work: Work = None,
     settings: options.Set = None,
     workers: Workers = None,
-    force: Force = False,
+    overwrite: Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Train the fact code: to what phrasings of a fact share and the relation's other facts do not.
 
     Example: errata train fact_code pocket-gelu --out code.safetensors --facts 500
     """
-    _train("fact_code", model, out, data, facts, seed, work, settings or [], workers, force, as_json)
+    _train("fact_code", model, out, data, facts, seed, work, settings or [], workers, overwrite, as_json)
 
 
 def _train(
@@ -94,7 +94,7 @@ def _train(
     work: Path | None,
     settings: list[str],
     workers: int | None,
-    force: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -107,8 +107,8 @@ def _train(
     from errata.training.recipe import THRESHOLDS
     from errata.training.train import train
 
-    if out.exists() and not force:
-        raise InputError(f"{out} exists: give another FILE, or --force to write over it.")
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists: give another FILE, or --overwrite.")
     if not out.absolute().parent.is_dir():
         raise InputError(f"There is no directory {out.parent} for {out.name}: make it first.")
     usual = {"threshold": THRESHOLDS[model]} if kind == "land" and model in THRESHOLDS else {}

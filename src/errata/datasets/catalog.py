@@ -27,7 +27,7 @@ from errata.datasets import (
 )
 from errata.datasets.collected import DataSet, Make, collect, draw
 from errata.datasets.records import Record
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.model.load import POCKET
 
 NO_PHRASINGS = "relation without ten phrasings"
@@ -107,7 +107,7 @@ def load(
 def layout_of(name: str) -> Layout:
     """The layout of a data set of records; raises InputError for one there is not."""
     if name not in LAYOUTS:
-        raise InputError(f"There is no data set {name!r} of records: choose among {', '.join(LAYOUTS)}.")
+        raise unknown("data set", name, LAYOUTS, " of records")
     return LAYOUTS[name]
 
 

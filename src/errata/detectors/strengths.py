@@ -90,7 +90,10 @@ class Strengths:
         return Strengths(self.n_layers, self.d_ff, starts, self.neurons[places], self.values[places])
 
     def above(self, threshold: float) -> Strengths:
-        """0/1 rows of the neurons whose share is at least `threshold`: the identified sets."""
+        """0/1 rows of the neurons whose share is at least `threshold`: the identified sets.
+
+        Raises InputError for a threshold below what was kept.
+        """
         if threshold < FLOOR:
             raise InputError(f"Shares below {FLOOR} were not kept: give a threshold from there, found {threshold}.")
         return self.where(self.values >= threshold, torch.ones_like(self.values))

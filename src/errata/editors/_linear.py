@@ -164,7 +164,7 @@ def default_lambda(view: ModelView) -> float:
 
 
 def checked_layers(view: ModelView, layers: Sequence[int]) -> tuple[int, ...]:
-    """The layers, if the model has them and they ascend."""
+    """The layers; raises InputError where the model has not all of them or they do not ascend."""
     if not layers or any(not 0 <= layer < view.n_layers for layer in layers):
         given = ", ".join(map(str, layers)) or "none"
         raise InputError(f"Layers {given} do not exist: the model has layers 0 to {view.n_layers - 1}.")

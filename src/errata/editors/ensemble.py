@@ -33,7 +33,7 @@ from errata.associative.sampling import contexts_of
 from errata.editors._gradient import Columns, Descent, added, batches, descend, measured, surely
 from errata.editors._presets import preset
 from errata.editors._questions import Question, essence, kept, targets, with_other_subjects
-from errata.errors import EditError, InputError
+from errata.errors import EditError, InputError, unknown
 from errata.facts import Fact
 from errata.history import History
 from errata.methods import Computed, Editor, Localizer, localizer, require_targets
@@ -88,7 +88,7 @@ class Ensemble(Editor):
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
-            raise InputError(f"There is no preset {self.preset!r}: choose one of {', '.join(PRESETS)}.")
+            raise unknown("preset", self.preset, PRESETS)
         if self.batch not in ("sum", "union"):
             raise InputError(f"There is no way {self.batch!r} to join facts' neurons: choose sum or union.")
 
@@ -102,7 +102,10 @@ class Ensemble(Editor):
 
     @final
     def weighted(self) -> Ensemble:
-        """With the preset's rate and weights: all that it settles without a model."""
+        """With the preset's rate and weights: all that it settles without a model.
+
+        Raises InputError for facts to keep that have no weight.
+        """
         given = {name: getattr(self, name) for name in PRESETS[self.preset]}
         chosen = {name: PRESETS[self.preset][name] if value is None else value for name, value in given.items()}
         if self.keep and not chosen["kl_neighbours"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.evaluation.results import Header, Results
 
 # Letters of a model's fingerprint that are shown.
@@ -61,7 +61,7 @@ def _known(what: str, named: Sequence[str] | None, there: Sequence[str]) -> list
     """The names asked for, each once; raises InputError for one that is not there in both results."""
     for name in named or ():
         if name not in there:
-            raise InputError(f"There is no {what} {name!r} in both results: choose from {', '.join(there) or 'none'}.")
+            raise unknown(what, name, there, " in both results")
     return list(dict.fromkeys(named)) if named else list(there)
 
 

@@ -22,7 +22,10 @@ PROTOCOL = "generation"
 
 
 def score(before: Sequence[CaseOutcome], after: Sequence[CaseOutcome]) -> Scores:
-    """Efficacy, paraphrase and neighbours of outcomes of the same cases in the same order."""
+    """Efficacy, paraphrase and neighbours of outcomes of the same cases in the same order.
+
+    Raises InputError where their numbers differ.
+    """
     if len(before) != len(after):
         raise InputError(f"There are {len(before)} outcomes before and {len(after)} after: probe the same cases.")
     comparisons = [compare(*pair) for pair in zip(before, after, strict=True)]

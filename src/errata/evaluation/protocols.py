@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from errata.endpoint import Endpoint
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.evaluation.examination import LOCALITY, WRITTEN, Examined, examine, examined_values
 from errata.evaluation.generation import prose_values, whole_values
 from errata.evaluation.judge import Judged, judge, judged_values
@@ -91,7 +91,7 @@ def score_protocol(protocol: Protocol[Said], before: Sequence[Said], after: Sequ
 def protocol(name: str) -> Protocol[Any]:
     """Look a protocol up; raises InputError with the choices."""
     if name not in PROTOCOLS:
-        raise InputError(f"There is no protocol {name!r}: choose one of {', '.join(PROTOCOLS)}.")
+        raise unknown("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]
 
 

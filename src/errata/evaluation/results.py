@@ -16,7 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.evaluation.result_lines import (
     COUNT,
     COUNTS,
@@ -97,7 +97,7 @@ class Header:
 
     def __post_init__(self) -> None:
         if self.regime not in REGIMES:
-            raise InputError(f"There is no regime {self.regime!r}: expected {', '.join(REGIMES)}.")
+            raise unknown("regime", self.regime, REGIMES)
         for name in ("versions", "protocols", "settings", "schedule"):
             object.__setattr__(self, name, _plain(name, getattr(self, name)))
 
@@ -214,7 +214,7 @@ def to_lines(results: Results) -> str:
 
 
 def from_lines(text: str, source: str = "the results") -> Results:
-    """Results from JSON Lines; `source` is what errors call them."""
+    """Results from JSON Lines; `source` is what the InputError calls them that any other text raises."""
     lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     if not lines:
         raise InputError(f"{source} is empty: expected a header and a row for every case.")

@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from errata.errors import InputError
+from errata.errors import unknown
 from errata.scores import AT_ONCE, Z95
 
 LEVEL = 0.05
@@ -85,7 +85,7 @@ CORRECTIONS: Mapping[str, Callable[[Sequence[float]], list[float]]] = MappingPro
 def corrected(p_values: Sequence[float], correction: str = "holm") -> list[float]:
     """The p-values corrected for their number, by name; raises InputError for a correction there is not."""
     if correction not in CORRECTIONS:
-        raise InputError(f"There is no correction {correction!r}: choose {', '.join(CORRECTIONS)}.")
+        raise unknown("correction", correction, CORRECTIONS)
     return CORRECTIONS[correction](p_values)
 
 

@@ -35,7 +35,7 @@ class Row:
         return Row(self.ids[: self.at[0] + 1], self.at[:1], self.targets[:1], self.subject)
 
     def positions(self, place: str) -> tuple[int, ...]:
-        """Positions that predict the answer, the subject's last token, or all."""
+        """Positions that predict the answer, the subject's last token, or all; raises InputError for another place."""
         match place:
             case "answer":
                 return self.at

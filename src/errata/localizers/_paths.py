@@ -60,6 +60,7 @@ def path_scores(
 
     `memory` is the number of bytes a pass may take; `tolerance` the completeness gap allowed in a layer, as a share of
     the prompt's largest change in any layer; `at` the position predicted from, the last by default.
+    Raises UnsupportedModelError for a model of which no growing pass gives the numbers.
     """
     way = way_of(view)
     if way is None:

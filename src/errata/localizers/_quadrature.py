@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 
 Rule = tuple[Float[Tensor, " points"], Float[Tensor, " points"]]
 
@@ -31,7 +31,7 @@ RULES: dict[str, Callable[[int], Rule]] = {"gauss-legendre": gauss_legendre, "ri
 def quadrature(rule: str, points: int) -> Rule:
     """Nodes and weights, float64; raises InputError for an unknown rule or fewer than one point."""
     if rule not in RULES:
-        raise InputError(f"There is no quadrature rule {rule!r}: choose one of {', '.join(RULES)}.")
+        raise unknown("quadrature rule", rule, RULES)
     if points < 1:
         raise InputError(f"{points} path points cannot integrate anything: give at least 1.")
     return RULES[rule](points)

@@ -82,7 +82,7 @@ def densities(
     A point with one layer on its path gives that layer alone, [points, 1, own]; points with all layers give all, and no
     call mixes them. `at` are the positions on the path, all by default; `bases[l]` what layer l's neurons are at α = 0
     there, zero by default. `with_keys` scales the rows of the maps that make the keys (key and gate) along with W, and
-    counts them into their neurons.
+    counts them into their neurons. Raises UnsupportedModelError for key rows that are divided between processes.
     """
     if with_keys and view.ranks.count > 1:
         raise UnsupportedModelError(f"The key rows of {view.name} are divided between processes: score values alone.")

@@ -44,7 +44,10 @@ class KnRefined(Localizer):
     share: float | None = None
 
     def attribute(self, view: ModelView, facts: Sequence[Fact]) -> list[Attribution]:
-        """The share of phrasings that find each neuron `[layers, d_ff]`, the same for all phrasings of a fact."""
+        """The share of phrasings that find each neuron `[layers, d_ff]`, the same for all phrasings of a fact.
+
+        Raises InputError for a `share` outside (0, 1].
+        """
         if self.share is not None and not 0 < self.share <= 1:
             raise InputError(f"The share {self.share} is outside (0, 1]: it is a share of the phrasings.")
         found = self.localizer.attribute(view, facts)

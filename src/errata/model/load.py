@@ -14,12 +14,13 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging
 
-from errata.errors import ErrataError, InputError
+from errata.errors import ErrataError, InputError, nearest, unknown
 from errata.model.placement import first_line, placed, require_divisible
 from errata.model.rounding import require_finite
 from errata.model.view import ModelView
 
 POCKET = ("gelu", "swiglu")
+EMBEDDED = tuple(f"pocket-{kind}" for kind in POCKET)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CHOICES = (
     "give pocket-gelu, pocket-swiglu, a folder that save_pretrained wrote, or a hub id that this machine can reach"
@@ -28,9 +29,12 @@ HUB_SECONDS = 10.0
 
 
 def pocket(kind: str) -> Path:
-    """The folder of an embedded model: `gelu` (GPT-2 architecture) or `swiglu` (Llama architecture)."""
+    """The folder of an embedded model: `gelu` (GPT-2 architecture) or `swiglu` (Llama architecture).
+
+    Raises InputError for any other.
+    """
     if kind not in POCKET:
-        raise InputError(f"There is no embedded model {kind!r}: choose one of {', '.join(POCKET)}.")
+        raise unknown("embedded model", kind, POCKET)
     return Path(str(files("errata.model.pocket"))) / kind
 
 
@@ -53,7 +57,7 @@ def load(
     and for one with NaN or infinite weights.
     """
     if dtype is not None and dtype not in DTYPES:
-        raise InputError(f"There is no dtype {dtype!r}: choose one of {', '.join(DTYPES)}.")
+        raise unknown("dtype", dtype, DTYPES)
     placement = placed(device, tensor_parallel)
     source, options = _source(name, revision)
     options["trust_remote_code"] = trust_remote_code
@@ -75,7 +79,9 @@ def load(
     except ErrataError:
         raise
     except Exception as error:  # a damaged or unknown folder fails in transformers in many ways
-        raise InputError(f"The model {name!r} cannot be loaded ({first_line(error)}): {CHOICES}.") from error
+        raise InputError(
+            f"The model {name!r} cannot be loaded{_near(name)} ({first_line(error)}): {CHOICES}."
+        ) from error
     _check_complete(name, model, report)
     require_finite(model, name)
     if placement.device is not None and model.device != placement.device:
@@ -85,7 +91,10 @@ def load(
 
 
 def layer_count(name: str) -> int | None:
-    """The blocks that a model's configuration names, without its weights; None where it names none."""
+    """The blocks that a model's configuration names, without its weights; None where it names none.
+
+    Raises InputError for a model without configuration.
+    """
     source, options = _source(name, None)
     try:
         config = AutoConfig.from_pretrained(source, **options)
@@ -97,14 +106,23 @@ def layer_count(name: str) -> int | None:
 def _source(name: str, revision: str | None) -> tuple[str, dict[str, Any]]:
     """Where from_pretrained finds the model, and the options that go with the place."""
     if name.startswith("pocket-"):
+        if name not in EMBEDDED:
+            raise unknown("embedded model", name, EMBEDDED)
         return str(pocket(name.removeprefix("pocket-"))), {}
     path = Path(name).expanduser()
     if path.is_dir():
         return str(path), {}
     if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"There is no folder {name!r}: {CHOICES}.")
+        raise InputError(f"There is no folder {name!r}{_near(name)}: {CHOICES}.")
     options: dict[str, Any] = {} if revision is None else {"revision": revision}
     return name, {**options, "local_files_only": not _reachable(name, revision)}
+
+
+def _near(name: str) -> str:
+    """The embedded model that the name is nearest to, or the model in a folder beside the one it names."""
+    path = Path(name).expanduser()
+    beside = [str(path.with_name(one.parent.name)) for one in path.parent.glob("*/config.json")]
+    return nearest(name, (*EMBEDDED, *beside))
 
 
 def _reachable(name: str, revision: str | None) -> bool:
@@ -113,7 +131,9 @@ def _reachable(name: str, revision: str | None) -> bool:
         HfApi().model_info(name, revision=revision, timeout=HUB_SECONDS)
     except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
         where = "" if revision is None else f" at revision {revision!r}"
-        raise InputError(f"The hub has no model {name!r}{where} that this machine may read: {CHOICES}.") from error
+        raise InputError(
+            f"The hub has no model {name!r}{where} that this machine may read{_near(name)}: {CHOICES}."
+        ) from error
     except Exception:  # whatever HTTP client the hub library uses has errors of its own
         return False
     return True

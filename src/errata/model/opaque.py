@@ -64,7 +64,10 @@ def no_gradient(name: str) -> UnsupportedModelError:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Where a linear map computes: for an offloaded one, where accelerate's hook brings its weight."""
+    """Where a linear map computes: for an offloaded one, where accelerate's hook brings its weight.
+
+    Raises UnsupportedModelError for one that nothing brings back.
+    """
     stored = module.get_parameter("weight").device
     if stored.type != "meta":
         return stored

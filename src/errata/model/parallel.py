@@ -37,7 +37,10 @@ class Ranks:
         return 1 if self.group is None else dist.get_world_size(self.group)
 
     def part(self, neurons: Float[Tensor, "*some width"]) -> Float[Tensor, "*some own"]:
-        """This rank's part of neurons that may be all of them: some models join the parts before W."""
+        """This rank's part of neurons that may be all of them: some models join the parts before W.
+
+        Raises UnsupportedModelError for any other number of neurons.
+        """
         width = neurons.shape[-1]
         if self.group is None or width == len(self.own):
             return neurons

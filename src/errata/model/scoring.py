@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from errata.errors import InputError
+from errata.errors import unknown
 from errata.model.grouping import groups
 from errata.model.hooks import frozen
 from errata.model.tokens import Tokens, pad, pad_id, position_arguments, require_room
@@ -22,7 +22,7 @@ OBJECTIVES: dict[str, Objective] = {"probability": torch.exp, "log_probability":
 def objective(name: str) -> Objective:
     """Look an objective up; raises InputError with the choices."""
     if name not in OBJECTIVES:
-        raise InputError(f"There is no objective {name!r}: choose one of {', '.join(sorted(OBJECTIVES))}.")
+        raise unknown("objective", name, sorted(OBJECTIVES))
     return OBJECTIVES[name]
 
 

@@ -98,7 +98,10 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
 
 
 def start_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """The token that a text begins behind where nothing else stands: beginning of sequence, else end of sequence."""
+    """The token that a text begins behind where nothing else stands: beginning of sequence, else end of sequence.
+
+    Raises UnsupportedModelError for a tokenizer that has neither.
+    """
     for candidate in (tokenizer.bos_token_id, tokenizer.eos_token_id):
         if isinstance(candidate, int):
             return candidate

@@ -180,7 +180,7 @@ class ModelView:
 
     @torch.no_grad()
     def write(self, layer: int, weight: Float[Tensor, "d_model d_ff"]) -> None:
-        """Overwrite W of one layer; its first unedited value is remembered. Only ledger and `applied` call this."""
+        """Overwrite W of one layer; only ledger and `applied` do. Raises EditError for a weight of another shape."""
         self.require_editable()
         stored = self.parameter(layer)
         if tuple(weight.shape) != tuple(self.weight(layer).shape):

@@ -11,11 +11,11 @@ from typing import Any
 
 from errata.datasets import records
 from errata.datasets.catalog import load
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.facts import Case
+from errata.model.load import EMBEDDED
 
 POCKET = "pocket-"
-EMBEDDED = ("pocket-gelu", "pocket-swiglu")
 # Of an embedded model's cases, those on which ROME's settings were chosen.
 TUNED = {"count": 40, "seed": 1}
 DATA_SETS = ("counterfact", "zsre")
@@ -54,7 +54,7 @@ def source(model: str, data: str | None, files: Sequence[str | Path], text: str 
     if data is None or data in EMBEDDED:
         return Source(data or model, text=held_out)
     if data not in DATA_SETS:
-        raise InputError(f"There is no data set {data!r}: choose {' or '.join(DATA_SETS)}.")
+        raise unknown("data set", data, (*EMBEDDED, *DATA_SETS))
     if not files:
         raise InputError(f"The data set {data} is not part of Errata: give its file behind --data {data}.")
     found = load(data, files)

@@ -126,7 +126,7 @@ class Scratch:
         return [(number, edit.facts) for number, edit in enumerate(self._edits, start=1)]
 
     def edit(self, number: int) -> Edit:
-        """An edit by its id, which counts from 1."""
+        """An edit by its id, which counts from 1; raises EditError where there is none."""
         if not 1 <= number <= len(self._edits):
             raise EditError(f"There is no edit {number}: the edits are 1 to {len(self._edits)}.")
         return self._edits[number - 1]

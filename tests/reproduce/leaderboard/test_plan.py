@@ -57,13 +57,13 @@ def test_methods_within_methods_and_parts_are_built(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"generation", "likelihood"', '"generations"', "Did you mean 'generation'"),
-        ("rome = {", "roma = {", "There is no editor 'roma'. Did you mean 'rome'"),
+        ('"generation", "likelihood"', '"generations"', "did you mean 'generation'"),
+        ("rome = {", "roma = {", "There is no editor 'roma' (did you mean 'rome'?)"),
         ("steps = 5", "stepz = 5", "stepz"),
         ('preset = "robust"', 'presets = "robust"', "no setting 'presets'"),
         ('kind = "single"', 'kind = "solo"', "found 'solo'"),
         ("cases = 3", "cases = 0", "whole number from 1 to 1,000,000 under 'cases', found 0"),
-        ("seeds = 2", "sedes = 2", "Did you mean 'seeds'"),
+        ("seeds = 2", "sedes = 2", "did you mean 'seeds'"),
         ('models = ["pocket-gelu", "pocket-swiglu"]', "models = []", "models are none or not different"),
         ("[data]\npocket = {}", "[data]\npocket = 3", "tables under [data]"),
         ("models =", "models", "no TOML file"),

@@ -74,7 +74,10 @@ def build_tokenizer(kind: str, sentences: list[str], text: list[str]) -> PreTrai
 
 
 def shape_of(kind: str, d_model: int | None = None, d_ff: int | None = None) -> dict[str, Any]:
-    """The shape of a kind; everything but the depth grows with `d_model`, the neurons alone with `d_ff`."""
+    """The shape of a kind; everything but the depth grows with `d_model`, the neurons alone with `d_ff`.
+
+    Raises InputError for a `d_model` that is no multiple of a head's width.
+    """
     shape: dict[str, Any] = dict(SHAPES[kind])
     if d_model is not None:
         if d_model < WHOLE or d_model % WHOLE:

@@ -24,7 +24,7 @@ MEANING: Mapping[Source, str] = {
     "embedded": "with phrasings and neighbours from the facts of the embedded model; the neighbours are other "
     "subjects of the relation, the same ones each time",
     "shipped": "with the phrasings shipped for its relation, and without neighbours: none are known",
-    "none": "by the prompt alone: no paraphrases or neighbours are kept with it; errata report --facts FILE adds some",
+    "none": "by the prompt alone: no paraphrases or neighbours are kept with it; errata report --file FILE adds some",
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from errata.detectors.trained import shipped
 from errata.editors.ensemble import PRESETS
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.methods import Editor, Localizer, editor, localizer, settings_of
 from errata.model.identity import file_sha256
 from errata.registry import names
@@ -145,9 +145,9 @@ class Plan:
             ("editor", self.editors, tuple(EDITORS)),
             ("view", self.views, VIEWS),
         ):
-            unknown = [name for name in chosen if name not in known]
-            if unknown:
-                raise InputError(f"There is no {title} {unknown[0]!r} in the grid: choose among {', '.join(known)}.")
+            for name in chosen:
+                if name not in known:
+                    raise unknown(title, name, known, " in the grid")
             if not chosen or len(set(chosen)) != len(chosen):
                 raise InputError(f"The {title}s {list(chosen)} are none or not different: give each once.")
         if "random" in self.localizers:

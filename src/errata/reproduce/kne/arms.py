@@ -14,7 +14,7 @@ from typing import Any
 
 from errata.editors._linear import LinearEditor
 from errata.editors.ensemble import Ensemble
-from errata.errors import InputError
+from errata.errors import unknown
 from errata.methods import Editor, editor_of, settings_of
 from errata.registry import method_class, names
 
@@ -102,9 +102,9 @@ def arm(name: str) -> Arm:
     """The arm of a name: KNE, its control, an editor, or one of them tuned; raises InputError for none."""
     base = name.removesuffix(TUNED)
     if base != name and base not in RATES:
-        raise InputError(f"There is no sweep for {base!r} (arm {name!r}): choose among {', '.join(RATES)}.")
+        raise unknown("sweep for", base, RATES)
     known = names("errata.editors")
     if base not in NAMED and base not in known:
-        raise InputError(f"There is no arm {name!r}: choose among {', '.join([*NAMED, *known])}.")
+        raise unknown("arm", name, (*NAMED, *known))
     chosen, settings = NAMED.get(base, (base, {}))
     return Arm(name, chosen, settings, tuned=base if base != name else None)

@@ -113,7 +113,10 @@ def reproduce(
 
 
 def parts_of(data: ParaRel, plan: Plan, seed: int) -> tuple[list[PhrasedFact], list[PhrasedFact]]:
-    """The facts to train on and those to measure on, of which none is in both."""
+    """The facts to train on and those to measure on, of which none is in both.
+
+    Raises InputError where there are too few, and for a split in which one is.
+    """
     split = data.split(seed)
     if len(split.test) < plan.facts:
         raise InputError(

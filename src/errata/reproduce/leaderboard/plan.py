@@ -24,14 +24,13 @@ batch = 10
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.evaluation.protocols import PROTOCOLS
 from errata.methods import Editor, editor_of
 from errata.strict import text_of
@@ -135,7 +134,7 @@ def read(path: Path) -> Plan:
 
 
 def _plan(path: Path, found: Mapping[str, Any]) -> Plan:
-    _known(found, ("models", "seeds", "protocols", "methods", "data", "regimes", "device"), "the file")
+    _known(found, ("models", "seeds", "protocols", "methods", "data", "regimes", "device"), "setting of a leaderboard")
     plan = Plan(
         name=path.stem,
         models=tuple(_texts(found, "models")),
@@ -149,7 +148,7 @@ def _plan(path: Path, found: Mapping[str, Any]) -> Plan:
     for name, values in (("models", plan.models), ("protocols", plan.protocols), ("regimes", plan.regimes)):
         if not values or len(set(values)) != len(values):
             raise InputError(f"the {name} are none or not different: give each once.")
-    _known(dict.fromkeys(plan.protocols), PROTOCOLS, "the list of protocols")
+    _known(dict.fromkeys(plan.protocols), PROTOCOLS, "protocol")
     return plan
 
 
@@ -172,7 +171,7 @@ def _data(folder: Path, title: str, given: Mapping[str, Any]) -> Data:
 
 
 def _regime(given: Mapping[str, Any]) -> Regime:
-    _known(given, ("kind", "cases", "batch"), "a regime")
+    _known(given, ("kind", "cases", "batch"), "setting of a regime")
     kind = given.get("kind")
     if kind not in (SINGLE, SEQUENTIAL):
         raise InputError(f"expected kind = {SINGLE!r} or {SEQUENTIAL!r} of a regime, found {kind!r}.")
@@ -183,9 +182,7 @@ def _known(given: Collection[str], names: Collection[str], what: str) -> None:
     """Raise where one of the names given is none of these."""
     for name in given:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"{what} has no {name!r}.{hint} There are {', '.join(names)}.")
+            raise unknown(what, name, names)
 
 
 def _texts(found: Mapping[str, Any], name: str) -> list[str]:

@@ -144,7 +144,10 @@ def _drawn(plan: Plan) -> dict[Drawn, DataSet]:
 
 
 def load(model: str, data: Data, count: int, seed: int) -> DataSet:
-    """The cases of a data set for a model; those named pocket are the embedded model's own facts."""
+    """The cases of a data set for a model; those named pocket are the embedded model's own facts.
+
+    Raises InputError, with data set and model, as `errata.datasets.catalog.load` does.
+    """
     where = data.where or ((model,) if data.name == POCKET else ())
     try:
         return catalog.load(data.name, where, count, seed, **data.options)

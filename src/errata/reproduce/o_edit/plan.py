@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from errata.errors import InputError
+from errata.errors import InputError, unknown
 from errata.methods import Editor, editor_of, settings_of
 from errata.registry import names
 from errata.reproduce.source import digest
@@ -85,7 +85,7 @@ def arm(name: str, **settings: Any) -> Arm:
     known = names("errata.editors")
     for one in (chosen, *((base,) if base else ())):
         if one not in known:
-            raise InputError(f"There is no editor {one!r} (arm {name!r}): choose among {', '.join(known)}.")
+            raise unknown("editor", one, known, f" (arm {name!r})")
     if base and chosen not in BASES:
         raise InputError(f"The editor {chosen} stands on no other: name it without {ON}{base}.")
     settings = {**dict(_setting(name, pair) for pair in given), **settings}
