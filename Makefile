@@ -17,10 +17,12 @@ READY := $(VENV)/.ready
 
 # The tests need no network; two processes of one thread each are faster than one process of two.
 TESTING := HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_NUM_THREADS=1
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench house notebooks licences sbom audit venv clean
+.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench house notebooks
+.PHONY: docs docs-serve licences sbom audit venv clean
 
 help:  ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +70,12 @@ bench: $(READY)  ## Run every benchmark; the results go to benchmarks/results.
 	@for script in benchmarks/[a-z]*.py; do \
 		if [ -f "$$script" ]; then echo "$$script"; $(PYTHON) "$$script" $(ARGS); fi; \
 	done
+
+docs: $(READY)  ## Build the documentation into build/site, and fail for a dead link.
+	$(MKDOCS) build --strict
+
+docs-serve: $(READY)  ## Show the documentation at http://127.0.0.1:8000 and build it again at every change.
+	$(MKDOCS) serve
 
 house: $(READY)  ## Measure docstrings, types, length, duplicates, unused code; the table goes to CONTRIBUTING.md.
 	$(PYTHON) -m benchmarks._house

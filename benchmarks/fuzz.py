@@ -20,7 +20,6 @@ import os
 import re
 import resource
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 ROOT = Path(__file__).parent.parent
 RESULT = ROOT / "benchmarks/results/fuzz.json"
@@ -115,8 +115,9 @@ def prepare(work: Path, names: list[str], seeds: dict[str, list[bytes]]) -> None
         folder.mkdir(parents=True)
         for data in seeds[name]:
             (folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
-        for path in (CORPUS / name).glob("*"):
-            shutil.copy(path, folder)
+        if (CORPUS / f"{name}.zip").exists():
+            with ZipFile(CORPUS / f"{name}.zip") as kept:
+                kept.extractall(folder)
         words = set(re.findall(rb'"[\w ]{1,40}"|[\w.-]{2,40}', b"\n".join(seeds[name])))
         words |= {b"null", b"true", b"NaN", b"1e999", b"\\ud800", b"../", b"[[[[[[[[", b"-1", b"9223372036854775807"}
         lines = ("".join(f"\\x{byte:02x}" for byte in word) for word in sorted(words))
@@ -125,18 +126,20 @@ def prepare(work: Path, names: list[str], seeds: dict[str, list[bytes]]) -> None
 
 def keep(work: Path, names: list[str]) -> None:
     """The inputs that reached something new (libFuzzer makes each as short as it can), cut to LARGEST bytes in all."""
+    CORPUS.mkdir(exist_ok=True)
     for name in names:
-        shutil.rmtree(CORPUS / name, ignore_errors=True)
-        (CORPUS / name).mkdir(parents=True)
         crashed = sorted(work.glob(f"{name}-*"))
         found = sorted((work / name).iterdir(), key=lambda path: (path.stat().st_size, path.name))
-        left = LARGEST // COUNT
+        kept, left = dict[str, bytes](), LARGEST // COUNT
         for path in [*crashed, *found]:
             left -= path.stat().st_size
             if left < 0:
                 break
             data = path.read_bytes()
-            (CORPUS / name / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+            kept[hashlib.sha256(data).hexdigest()[:16]] = data
+        with ZipFile(CORPUS / f"{name}.zip", "w", ZIP_DEFLATED) as file:
+            for title, data in sorted(kept.items()):
+                file.writestr(ZipInfo(title), data, ZIP_DEFLATED)  # without a date: the same inputs, the same bytes
 
 
 def main() -> None:
@@ -191,7 +194,7 @@ def joined(result: dict[str, Any], name: str, course: Course) -> dict[str, Any]:
 def described(result: dict[str, Any], commands: list[str]) -> dict[str, Any]:
     """The result with what it was made with, and its sums."""
     courses = result["targets"].values()
-    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    kept = [one for path in CORPUS.glob("*.zip") for one in ZipFile(path).infolist()]
     return {
         "command": " && ".join(commands),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -202,7 +205,7 @@ def described(result: dict[str, Any], commands: list[str]) -> dict[str, Any]:
         "executions": sum(course["executions"] for course in courses),
         "crashes": sum(len(course["crashes"]) for course in courses),
         "mended": result["mended"],
-        "corpus": {"inputs": len(files), "bytes": sum(path.stat().st_size for path in files)},
+        "corpus": {"inputs": len(kept), "bytes": sum(one.file_size for one in kept)},
         "targets": result["targets"],
     }
 

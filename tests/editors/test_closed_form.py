@@ -49,6 +49,15 @@ def test_the_targets_become_likelier(name, architecture):
         assert sum(float(found.sum()) for found in target_log_probs(view, rows)) > without + 1
 
 
+def test_behind_the_last_block_nothing_is_written_by_default():
+    """Nothing reads the subject's token there: δ would be nothing, and so would the edit."""
+    assert [editor("memit").edited_layers(tiny("gpt2", n_layer=depth)) for depth in (1, 2, 3, 4)] == [
+        *((0,), (0,), (0, 1)),
+        (0, 1, 2),
+    ]
+    assert tiny("gpt2").n_layers == 3 and editor("memit", **SMALL).edit(tiny("gpt2"), FACTS[:1]).norm() > 0
+
+
 def test_with_little_else_to_weigh_the_state_arrives():
     """λ → 0 and fewer facts than d_ff: h behind the last layer becomes z = h + δ."""
     view = tiny("llama")

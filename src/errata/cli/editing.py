@@ -19,7 +19,12 @@ DONE, DECLINED = 0, 1
 
 
 class DeclinedError(EditError):
-    """A correction that made checks worse, and that nobody agreed to."""
+    """A correction that made checks worse, and that nobody agreed to.
+
+    Cause: a paraphrase did not follow or a neighbour changed, and the question was answered with no, or there was no
+    terminal to ask in.
+    Cure: look at what got worse; another layer or method (`errata layers MODEL`), or `--yes` to write it all the same.
+    """
 
 
 @dataclass(frozen=True, slots=True)

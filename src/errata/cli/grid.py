@@ -24,7 +24,7 @@ def grid(
     facts: Annotated[int, typer.Option(metavar="N", help="Facts of a seed, each edited alone.")] = 100,
     seeds: measuring.Seeds = 3,
     localizers: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Localizers; by default eight, each with its random control.")
+        str | None, typer.Option(metavar="A,B,…", help="Localizers; by default all but causal_trace and fact_code.")
     ] = None,
     editors: Annotated[
         str | None,

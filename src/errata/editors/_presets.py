@@ -66,9 +66,12 @@ _MEASURED: dict[tuple[str, int, int], Preset] = {
 
 
 def preset(view: ModelView) -> Preset:
-    """The model's preset; else a fifth of its depth for one layer, and the layers around it for several."""
+    """The model's preset; else a fifth of its depth for one layer, and the layers around it for several.
+
+    Behind the last block nothing reads the subject's token any more, so it is left out where another is there.
+    """
     known = _MEASURED.get((str(view.model.config.model_type), view.n_layers, view.d_model))
     if known is not None:
         return known
     one = round(0.2 * view.n_layers)
-    return Preset(one, tuple(range(max(0, one - 1), min(view.n_layers, one + 2))))
+    return Preset(one, tuple(range(max(0, one - 1), max(one + 1, min(view.n_layers - 1, one + 2)))))

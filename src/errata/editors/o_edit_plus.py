@@ -5,7 +5,10 @@
 so that the projection that O-Edit+ puts behind the update, ΔW_t ← (I − UUᵀ) ΔW_t, finds nothing to take away. Behind
 the update alone it weakens the write, W_t k = W_{t−1}k + (I − UUᵀ)(v* − W_{t−1}k): `enforce="loss+post"` is that form,
 and docs/results shows what it costs. U_e and U_i: errata.editors._orthogonal. Source: Cai and Cao 2024, arXiv
-2410.11469. A reconstruction (docs/o-edit.md).
+2410.11469.
+
+Departures: a reconstruction. The paper projects behind the update, here δ is projected in the loop; every choice is a
+field (docs/o-edit.md).
 """
 
 from __future__ import annotations

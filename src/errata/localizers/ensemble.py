@@ -12,9 +12,9 @@ Source: Li et al. 2024 (Knowledge Neuronal Ensemble, arXiv 2412.20637), of which
 own text, [S] what two independent summaries agree on: a gradient attribution of every parameter in every layer [P];
 integrated from a zero baseline and summed over the answer's tokens, as a finite sum [S]; one global quantile [S].
 
-Ours: y is the new target (or the old answer); each token of it stands behind the gold prefix; the neurons of one layer
-are scaled together, layer by layer (or all layers at once); a neuron is its value vector (or its key and gate rows
-too); p = 0.03; Gauss–Legendre, with points added where completeness is missed.
+Departures and choices, all ours: y is the new target (or the old answer); each token of it stands behind the gold
+prefix; the neurons of one layer are scaled together, layer by layer (or all layers at once); a neuron is its value
+vector (or its key and gate rows too); p = 0.03; Gauss–Legendre, with points added where completeness is missed.
 """
 
 from __future__ import annotations

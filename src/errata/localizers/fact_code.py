@@ -6,7 +6,9 @@
     s_l = D_lᵀ ĉ
     keep the `size` neurons with the highest s
 
-Scores are s. How E, D, w and m are found, errata.detectors.fact_code says; no paper has it.
+Scores are s. How E, D, w and m are found, errata.detectors.fact_code says. Source: ours; no paper has it.
+
+Departures: none.
 """
 
 from __future__ import annotations

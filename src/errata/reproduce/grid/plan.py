@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 from errata.detectors.trained import shipped
@@ -24,17 +24,8 @@ from errata.reproduce.source import digest
 from errata.training.recipe import THRESHOLDS
 
 KNOWN = "knowledge_neurons"
-# Those that are taken by default; `fact_code` and `causal_trace` can be asked for.
-LOCALIZERS = (
-    KNOWN,
-    "land",
-    "kn_refined",
-    "ensemble",
-    "gradient_activation",
-    "activation",
-    "value_vectors",
-    "all_in_layers",
-)
+# Not taken by default, because they take longest or stand near another; `random` stands beside every other by itself.
+LEFT_OUT = ("causal_trace", "fact_code", "random")
 # As many as the shipped detectors answer: in the matched view of that number they would be the same neurons again.
 FIXED = {"fact_code": 20}
 # Given all of a case's phrasings in one call; the others see the edit prompt alone.
@@ -53,6 +44,11 @@ EDITORS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 USUAL = tuple(name for name in EDITORS if name != "ensemble-robust")
 OWN, MATCHED = "own", "matched"
 VIEWS = (OWN, MATCHED)
+
+
+def usual_localizers() -> tuple[str, ...]:
+    """The localizers that are taken by default: all there are but those that are left out."""
+    return tuple(name for name in names("errata.localizers") if name not in LEFT_OUT)
 
 
 @dataclass(frozen=True)
@@ -135,7 +131,7 @@ class Plan:
     """
 
     model: str
-    localizers: tuple[str, ...] = LOCALIZERS
+    localizers: tuple[str, ...] = field(default_factory=usual_localizers)
     editors: tuple[str, ...] = USUAL
     views: tuple[str, ...] = VIEWS
     facts: int = 100
@@ -204,7 +200,7 @@ class Plan:
 
 def plan_of(model: str, localizers: Sequence[str] | None, editors: Sequence[str] | None, **settings: Any) -> Plan:
     """A plan of these localizers and editors, or of the usual ones."""
-    return Plan(model, tuple(localizers or LOCALIZERS), tuple(editors or USUAL), **settings)
+    return Plan(model, tuple(localizers or usual_localizers()), tuple(editors or USUAL), **settings)
 
 
 def described(method: Localizer | Editor) -> dict[str, Any]:
