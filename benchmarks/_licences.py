@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
+BESIDE = ("dev", "docs", "fuzz")  # extras for work on this repository: nothing of them is needed to run Errata
 OSI = "License :: OSI Approved :: "
 HEAD = """\
 # Licences
@@ -48,7 +49,7 @@ def direct() -> dict[str, tuple[Requirement, list[str]]]:
     groups = {"": project["dependencies"], **project["optional-dependencies"]}
     found: dict[str, tuple[Requirement, list[str]]] = {}
     for extra, lines in groups.items():
-        for asked in map(Requirement, lines if extra != "dev" else ()):
+        for asked in map(Requirement, lines if extra not in BESIDE else ()):
             extras = found.setdefault(canonicalize_name(asked.name), (asked, []))[1]
             if extra:
                 extras.append(extra)
