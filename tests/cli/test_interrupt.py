@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from transformers import GPT2LMHeadModel
 
+from errata.export import whole as exports
 from errata.ledger import Ledger
 from errata.model.load import load
 from tests.cli.conftest import QUICK, Run, listing
@@ -79,6 +80,7 @@ def pressing(patch: pytest.MonkeyPatch, what: str, at: int) -> None:
         patch.setattr(os, "rename", press(os.rename))
         patch.setattr(os, "replace", press(os.replace))
         patch.setattr(Path, "replace", press(Path.replace))
+        patch.setattr(exports, "_exchanged", press(exports._exchanged))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -146,15 +146,17 @@ def test_a_full_queue_refuses_and_takes_again(server: Server, counted: Counted) 
     """More jobs at once than may wait: each is taken, or refused with 429; the ones taken all end."""
     codes: list[int] = []
     numbers: list[int] = []
-    with server.connect() as line:
-        content = json.dumps({"prompt": "The capital of France is", "tokens": 24}).encode()
-        one = (
-            f"POST /api/ask HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(content)}\r\n\r\n".encode()
-            + content
-        )
-        for _ in range(2 * QUEUED + 40):
+    content = json.dumps({"subject": "France", "prompt": "The capital of {} is", "answer": "Rome"}).encode()
+    one = (
+        f"POST /api/locate HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(content)}\r\n\r\n".encode()
+        + content
+    )
+    with ExitStack() as stack:
+        lines = [stack.enter_context(server.connect()) for _ in range(2 * QUEUED + 40)]
+        for line in lines:
             line.sendall(one)
+        for line in lines:
             head, body = answered(line)
             codes.append(status(head))
             if codes[-1] == 202:

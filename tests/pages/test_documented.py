@@ -26,7 +26,7 @@ METHODS = [(kind, name) for kind, package in methods.KINDS.items() for name in n
 GROUP = commands.application()
 COMMANDS = dict(commands.commands(GROUP))
 # What a fence may be marked with; each of them is looked at by a test, but text and diff.
-LANGUAGES = {"python", "py", "sh", "json", "toml", "text", "diff"}
+LANGUAGES = {"python", "py", "sh", "json", "toml", "text", "console", "diff"}
 
 
 def name_of(page: Path) -> str:

@@ -151,7 +151,7 @@ def test_facts_on_which_settings_were_chosen_are_left_out() -> None:
     [
         (["--model", "gpt2"], "--data"),
         (["--data", "counterfact"], "give its file"),
-        (["--data", "wiki", "x.json"], "counterfact or zsre"),
+        (["--data", "wiki", "x.json"], "counterfact, zsre"),
         (["--arms", "rom"], "no editor 'rom'"),
         (["--arms", "rome", "--batches", "a"], "--batches 1,50"),
     ],
