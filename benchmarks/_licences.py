@@ -89,4 +89,7 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    try:
+        Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    except PackageNotFoundError as error:
+        sys.exit(f"{error.name} is not installed, and its licence cannot be read: pip install -e '.[hub,harness]'")
