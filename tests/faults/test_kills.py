@@ -150,7 +150,7 @@ def test_changes(view: ModelView, tmp_path: Path, counted: Counted, kills: int) 
     counted("kills survived by apply, undo, redo, supersede and undo_to", survived)
 
 
-@few_or_many(2, 40)
+@few_or_many(2, 25)
 def test_sequences(view: ModelView, tmp_path: Path, counted: Counted, kills: int) -> None:
     """A sequence that is killed goes on where it was, to the same edits and the same weights."""
     asked = before(view, battery(4))
