@@ -10,7 +10,6 @@ scores of every neuron, and the change of every weight, are from them. Results: 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import shlex
@@ -27,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from errata import Edit, Fact, ModelView, editor, localizer, registry
 from errata.associative.values import ValueSettings
 from errata.methods import versions
+from errata.model.identity import file_sha256
 from errata.model.load import load
 
 ROOT = Path(__file__).parent.parent
@@ -113,7 +113,7 @@ def runs(model: str, names: list[str], threads: list[int], folder: Path) -> list
 
 def files(place: Path) -> dict[str, str]:
     """The hash of every method's file."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(place.glob("*.*"))}
+    return {path.name: file_sha256(path) for path in sorted(place.glob("*.*"))}
 
 
 def distance(a: Path, b: Path) -> dict[str, float | bool]:
