@@ -51,7 +51,7 @@ class Results:
         return pa.concat_tables(tables) if tables else COLUMNS.empty_table().select(columns or COLUMNS.names)
 
     def neurons(self) -> Iterator[tuple[str, NeuronSet]]:
-        """Id and kept neurons of every prompt that did not fail."""
+        """Id and kept neurons of every prompt that did not fail; raises InputError for shards that hold none."""
         for table in self.tables(["id", "layers", "indices", "gap", "error"]):
             try:
                 n_layers, d_ff = map(int, table.schema.metadata[SHAPE].split())

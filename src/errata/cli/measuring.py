@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,6 +93,21 @@ def _parts(result: Any) -> int:
     units = result.get("units") if isinstance(result, Mapping) else None
     found = units.get("measured") if isinstance(units, Mapping) else None
     return found if isinstance(found, int) else 0
+
+
+def write_page(
+    result: dict[str, Any],
+    stem: str,
+    out: Path,
+    place: Path,
+    draw: Callable[[dict[str, Any], Path, str], dict[str, str]],
+    page: Callable[[dict[str, Any], Mapping[str, str]], str],
+) -> None:
+    """Write a result to `out`, its figures and its page to `place`; a result of more parts is not replaced."""
+    require_no_less(out / f"{stem}.json", result)
+    made(out, place)
+    write(out / f"{stem}.json", output.json_text(result))
+    write(place / f"{stem}.md", page(result, draw(result, place, stem)))
 
 
 def print_places(result: Mapping[str, Any], page: Path, numbers: Path) -> None:

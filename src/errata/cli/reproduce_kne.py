@@ -73,12 +73,8 @@ def kne(
     command = measuring.command_line()
     folder = work or out / f"{stem}.work"
     result = reproduce(found, plan, folder, command, workers or cores(), measuring=not render, silent=as_json)
-    measuring.require_no_less(out / f"{stem}.json", result)
     place = pages or out
-    measuring.made(out, place)
-    measuring.write(out / f"{stem}.json", output.json_text(result))
-    drawn = figures.draw(result, place, stem)
-    measuring.write(place / f"{stem}.md", page(result, drawn))
+    measuring.write_page(result, stem, out, place, figures.draw, page)
     if as_json:
         output.print_json(result)
         return

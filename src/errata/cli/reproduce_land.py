@@ -69,10 +69,7 @@ def land(
     command = measuring.command_line()
     result = reproduce(found, plan, work or out / f"{stem}.work", command, workers or cores(), sweep, silent=as_json)
     place = pages or out
-    measuring.made(out, place)
-    measuring.write(out / f"{stem}.json", output.json_text(result))
-    drawn = figures.draw(result, place, stem)
-    measuring.write(place / f"{stem}.md", tables.page(result, drawn))
+    measuring.write_page(result, stem, out, place, figures.draw, tables.page)
     if as_json:
         output.print_json(result)
         return

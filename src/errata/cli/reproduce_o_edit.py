@@ -81,15 +81,11 @@ def o_edit(
     command = measuring.command_line()
     folder = work or out / f"{stem}.work"
     result = reproduce(found, plan, folder, command, workers or cores(), measuring=not render, silent=as_json)
-    measuring.require_no_less(out / f"{stem}.json", result)
     place = pages or out
-    measuring.made(out, place)
-    measuring.write(out / f"{stem}.json", output.json_text(result))
+    measuring.write_page(result, stem, out, place, figures.draw, page)
     if result["single"]["arms"]:
         editing = _joined(out / EDITING, name, result)
         measuring.write(out / EDITING, output.json_text(editing))
-    drawn = figures.draw(result, place, stem)
-    measuring.write(place / f"{stem}.md", page(result, drawn))
     if as_json:
         output.print_json(result)
         return

@@ -44,7 +44,7 @@ class Proposal:
 
 
 def message(known: Sequence[Phrasing], count: int) -> str:
-    """What is asked for: `count` more phrasings like the known ones."""
+    """What is asked for: `count` more phrasings like the known ones; raises InputError where none is known."""
     if not known:
         raise InputError("No phrasing of the relation is known to ask for more like it: give a folder that has some.")
     return REQUEST.format(known="\n".join(phrasing.template for phrasing in known), count=count)

@@ -25,7 +25,10 @@ def is_id(where: str) -> bool:
 
 
 def pinned(where: str, revision: str | None = None) -> str:
-    """The commit that a branch, a tag or, by default, the newest state stands for; a commit stands for itself."""
+    """The commit that a branch, a tag or, by default, the newest state stands for; a commit stands for itself.
+
+    Raises InputError for a data set that cannot be reached or has no such commit.
+    """
     if revision is not None and COMMIT.fullmatch(revision):
         return revision
     name = where.partition(":")[0]

@@ -176,7 +176,7 @@ def read(folder: str | Path, more: str | Path | None = None, relations: Sequence
 
 
 def read_paper(folder: str | Path) -> ParaRel:
-    """The set of the LAND paper from a user's folder: 34 relations and 27,738 pairs, or an InputError."""
+    """The set of the LAND paper from a user's folder; raises InputError where it is not 34 relations, 27,738 pairs."""
     data = read(folder)
     missing = phrasings.by_relation(phrasings.read()).keys() - {relation.name for relation in data.relations}
     if missing or len(data.facts) != PAPER_PAIRS:

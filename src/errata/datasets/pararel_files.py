@@ -39,7 +39,7 @@ Pair: TypeAlias = tuple[str, str]
 
 
 def source_of_pairs(folder: str | Path) -> Path:
-    """The file or folder that holds the pairs."""
+    """The file or folder that holds the pairs; raises InputError for a folder without them."""
     source = _first_there(Path(folder), PAIRS)
     if source is None:
         raise InputError(f"The folder {folder} holds no pairs: expected one of {', '.join(PAIRS)} in it.")
@@ -47,7 +47,10 @@ def source_of_pairs(folder: str | Path) -> Path:
 
 
 def templates(folder: str | Path) -> dict[str, tuple[Phrasing, ...]]:
-    """The folder's templates that end in `[Y]`, by relation; none where it holds no templates."""
+    """The folder's templates that end in `[Y]`, by relation; none where it holds no templates.
+
+    Raises InputError with the place of a template that is none.
+    """
     source = _first_there(Path(folder), TEMPLATES)
     if source is None:
         return {}

@@ -25,7 +25,7 @@ from errata.facts import SLOT
 SUBJECT, OBJECT = "[X]", "[Y]"
 COUNT = 10
 LONGEST = 200
-PARARELS, OURS = "pararel", "errata"
+PARARELS = "pararel"
 SHIPPED = Path(__file__).with_name("phrasings.jsonl")
 
 _ARTICLE = re.compile(r"\ban? \[Y\]$", re.IGNORECASE)
@@ -97,7 +97,10 @@ def by_relation(phrasings: Iterable[Phrasing]) -> dict[str, tuple[Phrasing, ...]
 
 
 def read(path: Path = SHIPPED) -> tuple[Phrasing, ...]:
-    """The phrasings of a JSONL file with `relation`, `template` and `source`; the shipped ones by default."""
+    """The phrasings of a JSONL file with `relation`, `template` and `source`; the shipped ones by default.
+
+    Raises InputError with the place of a line that is no phrasing.
+    """
     found: list[Phrasing] = []
     for place, row in records.lines(path, "relation", "template", "source"):
         try:

@@ -46,7 +46,10 @@ def cases(kind: str, count: int | None = None, seed: int = 0, neighbours: int = 
 
 
 def case_of(row: PocketFact, rows: Sequence[PocketFact], chance: random.Random, neighbours: int = 10) -> Case:
-    """The counterfactual case of one row: target and neighbours drawn from the rows of the same relation."""
+    """The counterfactual case of one row: target and neighbours drawn from the rows of the same relation.
+
+    Raises InputError where these have no other object.
+    """
     family = [other for other in rows if other.relation == row.relation and other.subject != row.subject]
     true_objects = {other.object for other in rows if (other.relation, other.subject) == (row.relation, row.subject)}
     targets = sorted({other.object for other in family} - true_objects)

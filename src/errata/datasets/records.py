@@ -37,7 +37,7 @@ def sha256(path: Path) -> str:
 
 
 def document(path: Path) -> Any:
-    """The one JSON value of a file."""
+    """The one JSON value of a file; raises InputError where it holds anything else."""
     try:
         return json_of(text(path))
     except ValueError as error:

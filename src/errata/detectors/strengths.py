@@ -7,7 +7,6 @@ positive ones. Row r's entries are `neurons[starts[r]:starts[r + 1]]`, neuron (l
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +15,12 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
+from errata.detectors.stored import contents, to_bytes
 from errata.errors import UNREADABLE, InputError
 from errata.neurons import NeuronSet
-from errata.strict import json_of
 
 FLOOR = 0.05
 A_LAYER = 32
@@ -153,18 +151,14 @@ class Strengths:
             "values": self.values,
         }
         shape = {"n_layers": self.n_layers, "d_ff": self.d_ff}
-        return save(tensors, {"format": FORMAT, "header": json.dumps({**shape, **header}, sort_keys=True)})
+        return to_bytes(FORMAT, {**shape, **header}, tensors)
 
     @classmethod
     def load(cls, path: Path) -> tuple[Strengths, dict[str, Any]]:
         """Rows and header of a file; raises InputError for any other file."""
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-                header = json_of(metadata["header"])
-                starts, neurons, values = (file.get_tensor(name) for name in ("starts", "neurons", "values"))
+            header, tensors = contents(path, FORMAT)
+            starts, neurons, values = (tensors[name] for name in ("starts", "neurons", "values"))
             if (starts.dtype, neurons.dtype, values.dtype) != (torch.int64, torch.int32, torch.float32):
                 raise ValueError(f"its numbers are {starts.dtype}, {neurons.dtype} and {values.dtype}")
             return cls(header["n_layers"], header["d_ff"], starts, neurons.long(), values), header

@@ -5,7 +5,6 @@ Weights are stored in float16, and what is measured is measured with the stored 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -14,14 +13,13 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
+from errata.detectors.stored import contents, to_bytes
 from errata.detectors.weights import Weights
 from errata.errors import UNREADABLE, InputError
 from errata.ledger.disk import write_durably
-from errata.strict import json_of
 
 FORMAT = "errata-detector-1"
 
@@ -58,18 +56,14 @@ class Trained:
         tensors = {"encode": self.weights.encode.half(), "decode": self.weights.decode.half()}
         if self.memory is not None:
             tensors["memory"] = self.memory.half()
-        write_durably(Path(path), save(tensors, {"format": FORMAT, "header": json.dumps(header, sort_keys=True)}))
+        write_durably(Path(path), to_bytes(FORMAT, header, tensors))
 
     @classmethod
     def load(cls, path: str | Path) -> Trained:
         """Read a detector; raises InputError for anything else."""
         try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
-                    raise ValueError(f"its format is {metadata.get('format')!r}, expected {FORMAT!r}")
-                header = json_of(metadata["header"])
-                tensors = {name: file.get_tensor(name).float() for name in sorted(file.keys())}
+            header, stored = contents(path, FORMAT)
+            tensors = {name: tensor.float() for name, tensor in stored.items()}
             if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
                 raise ValueError("its weights are not finite")
             weights, memory = Weights(tensors["encode"], tensors["decode"]), tensors.get("memory")

@@ -142,7 +142,10 @@ class SpreadEditor(LinearEditor, ABC):
 
 
 def accumulated(history: History, layer: int, start: Weighting, name: str) -> Weighting:
-    """`start` with the keys of all edits before: (A + K_pK_pᵀ)⁻¹; `name` says what `start` is."""
+    """`start` with the keys of all edits before: (A + K_pK_pᵀ)⁻¹; `name` says what `start` is.
+
+    Raises EditError for keys of an earlier edit that do not fit the layer.
+    """
 
     def step(state: Weighting, edit: Edit) -> Weighting:
         keys = edit.state.get(f"{KEYS}{layer}")

@@ -75,7 +75,10 @@ def take(
 
 
 def adapter_edit(source: Source, view: ModelView, rebase: bool = False) -> Edit:
-    """An adapter as one edit of a model; zeros that pad its rank are left out."""
+    """An adapter as one edit of a model; zeros that pad its rank are left out.
+
+    Raises InputError for an adapter of another model, unless `rebase`, and of other modules or shapes.
+    """
     manifest = source.manifest
     if manifest is not None and not rebase and manifest.base.fingerprint != view.model_fingerprint():
         raise InputError(

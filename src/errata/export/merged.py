@@ -34,6 +34,7 @@ def write(
 
     The weights have the bits that the ledger gives them, in the model's own dtype; with chosen `edits`, those that
     it would give with these alone. All else is as for `peft_adapter.write`.
+    Raises UnsupportedModelError where transformers cannot save the model.
 
     Example: merged.write(view, ledger, "corrected").weights_sha256 == view.weights_sha256()
     """

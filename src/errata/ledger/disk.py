@@ -22,7 +22,7 @@ _WAYS_OUT = {
 
 @contextmanager
 def speaking(path: Path) -> Generator[None]:
-    """Turn SQLite's and the file system's errors into LedgerError or CorruptionError."""
+    """Raise LedgerError or CorruptionError in the place of SQLite's and the file system's errors."""
     try:
         yield
     except sqlite3.Error as error:

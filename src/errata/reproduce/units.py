@@ -85,7 +85,7 @@ def all_threads() -> Generator[None]:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What a unit's JSON file holds; None where it was not measured yet, InputError for one that is damaged."""
+    """What a unit's JSON file holds; None where it was not measured yet. Raises InputError for a damaged one."""
     if not path.exists():
         return None
     try:

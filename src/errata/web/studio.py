@@ -100,7 +100,10 @@ class Studio:
         return {**correction_row(found), "doubts": list(found.doubts), "revision": self.state.revision}
 
     def commit(self, asked: wire.Commit) -> dict[str, Any]:
-        """Write a preview to the ledger and the model."""
+        """Write a preview to the ledger and the model.
+
+        Raises InputError for a preview that is gone or in doubt, LedgerError where the ledger is another one since.
+        """
         self._follow()
         kept = self._previews.get(asked.preview)
         if kept is None:
