@@ -2,7 +2,7 @@
 #
 # TORCH is what pip is asked for when .venv has no PyTorch yet; any pip arguments will do. The pinned version is the one
 # the tests run with. For a build of your own choice (a GPU, CPU only):  make clean && make demo TORCH='torch==2.13.0 …'
-# ARGS goes to the command of demo, the tests, audit and bench, for example  make test ARGS='tests/ledger -x'
+# ARGS goes to the command of demo, the tests, audit, bench and fuzz, for example  make test ARGS='tests/ledger -x'
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -21,7 +21,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs
 PYTEST := $(TESTING) $(PYTHON) -m pytest
 PARALLEL := -n auto --maxprocesses=4 --dist worksteal
 
-.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench house notebooks
+.PHONY: help demo test test-slow test-faults test-lowest test-newest check fix bench fuzz house notebooks
 .PHONY: docs docs-serve licences sbom audit venv clean
 
 help:  ## Show this list.
@@ -67,9 +67,12 @@ fix: $(READY)  ## Repair what ruff can repair.
 	$(VENV)/bin/ruff format
 
 bench: $(READY)  ## Run every benchmark; the results go to benchmarks/results.
-	@for script in benchmarks/[a-z]*.py; do \
-		if [ -f "$$script" ]; then echo "$$script"; $(PYTHON) "$$script" $(ARGS); fi; \
+	@for script in $(filter-out benchmarks/fuzz.py,$(wildcard benchmarks/[a-z]*.py)); do \
+		echo "$$script"; $(PYTHON) "$$script" $(ARGS); \
 	done
+
+fuzz: $(READY)  ## Fuzz every loader for an hour; needs pip install -e '.[fuzz]'.
+	$(PYTHON) benchmarks/fuzz.py $(ARGS)
 
 docs: $(READY)  ## Build the documentation into build/site, and fail for a dead link.
 	$(MKDOCS) build --strict

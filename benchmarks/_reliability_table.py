@@ -6,6 +6,7 @@ python -m benchmarks._reliability_table
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,55 @@ def resolutions(result: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def counts(result: dict[str, Any]) -> str:
+    """What the tests of faults counted in one run, with how long it took."""
+    tests = result["tests"]
+    other = ", ".join(f"{n:,} {outcome}" for outcome, n in tests.items() if outcome != "passed")
+    said = (
+        f"`{result['command']}`, Errata {result['versions']['errata']}, Python {result['python']}, {result['cores']} "
+        f"processors, {result['seconds'] / 60:.0f} minutes: {tests['passed']:,} tests passed{other and ', ' + other}."
+    )
+    rows = [f"| {what} | {count:,} |" for what, count in result["counts"].items()]
+    return "\n".join([textwrap.fill(said, 128, break_on_hyphens=False), "", "| counted | times |", "|---|---:|", *rows])
+
+
+def fuzzed(result: dict[str, Any]) -> str:
+    """What was fuzzed, and a row a target, and all together: time, inputs, edges of the code reached, crashes."""
+    corpus = result["corpus"]
+    said = (
+        f"`{result['command']}`, atheris {result['versions']['atheris']}, Python {result['versions']['python']}: "
+        f"{result['executions']:,} inputs in {result['cpu_seconds'] / 60:.0f} minutes of a processor, "
+        f"{result['seconds'] / 60:.0f} on the clock; {corpus['inputs']:,} inputs of {corpus['bytes'] / 1024:.0f} KiB "
+        f"are kept. Crashes found and mended: {len(result['mended'])}."
+    )
+    rows = [(f"`{name}`", *_of_target(one, len(one["crashes"]))) for name, one in result["targets"].items()]
+    rows.append(("together", *_of_target({**result, "edges": ""}, result["crashes"])))
+    lines = [
+        textwrap.fill(said, 128, break_on_hyphens=False),
+        "",
+        "| loader | seconds | of them on the processor | inputs | edges | crashes |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def _of_target(one: dict[str, Any], crashes: int) -> tuple[str, str, str, str, int]:
+    return f"{one['seconds']:,.0f}", f"{one['cpu_seconds']:,.0f}", f"{one['executions']:,}", f"{one['edges']}", crashes
+
+
+TABLES = {
+    "counts": ("reliability", counts),
+    "fuzz": ("fuzz", fuzzed),
+    "threads": ("determinism", threads),
+    "resolutions": ("resolutions", resolutions),
+}
+
+
 def fill(page: str) -> str:
     """The page with its tables anew."""
     tables = {
         name: make(json.loads((RESULTS / f"{stem}.json").read_text(encoding="utf-8")))
-        for name, stem, make in (("threads", "determinism", threads), ("resolutions", "resolutions", resolutions))
+        for name, (stem, make) in TABLES.items()
         if (RESULTS / f"{stem}.json").exists()
     }
     for name, table in tables.items():

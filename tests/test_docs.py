@@ -182,16 +182,6 @@ def test_the_times_of_evaluating_are_those_of_the_result_file() -> None:
         assert row["ratio"]["prompt"] <= 0.1
 
 
-def test_what_was_fuzzed_is_that_of_the_result_file() -> None:
-    from benchmarks._fuzz_table import RESULT, sentence, table
-
-    page = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
-    shown = re.search(r"<!-- fuzz -->\n(.*?)\n<!-- /fuzz -->", page, re.DOTALL)
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
-    assert shown and shown[1] == f"{sentence(result)}\n\n{table(result)}"
-    assert result["crashes"] == sum(len(one["crashes"]) for one in result["targets"].values()) == 0
-
-
 def test_the_verdicts_shown_are_those_of_the_code() -> None:
     from errata.evaluation import PROTOCOLS, Settings, verdict
     from errata.evaluation.judge import REQUEST

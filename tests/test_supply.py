@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from benchmarks import _audit
 from benchmarks._licences import HEAD, direct, licence
-from benchmarks._reliability_table import fill
+from benchmarks._reliability_table import TABLES, fill
 from benchmarks._resolutions import CORE, OUT, lower, requirements
 
 ROOT = Path(__file__).parent.parent
@@ -128,5 +128,14 @@ def test_an_audit_says_what_nobody_answered(
 
 def test_the_tables_of_reliability_are_those_of_the_result_files() -> None:
     shown = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
-    assert "<!-- threads -->\n|" in shown and "<!-- resolutions -->\n|" in shown
+    assert all(f"<!-- {name} -->\n" in shown for name in TABLES)
     assert fill(shown) == shown
+
+
+def test_nothing_went_wrong() -> None:
+    found = {
+        stem: json.loads((ROOT / f"benchmarks/results/{stem}.json").read_text()) for stem in ("fuzz", "reliability")
+    }
+    assert found["fuzz"]["crashes"] == sum(len(one["crashes"]) for one in found["fuzz"]["targets"].values()) == 0
+    assert set(found["reliability"]["tests"]) <= {"passed", "skipped"} and found["reliability"]["seconds"] <= 30 * 60
+    assert found["reliability"]["counts"]["kills survived"] >= 300

@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -162,3 +162,12 @@ class Killer:
         if self._count % 2:
             return run(work, seconds=self._random.uniform(0, self.rehearsal.seconds))
         return run(work, step=self._random.randint(1, self.rehearsal.steps))
+
+    def until(self, kills: int, works: Callable[[int], Work]) -> Iterator[tuple[int, End]]:
+        """The ends of `works(1)`, `works(2)`, …, each with its number, until so many of them were killed."""
+        number = killed = 0
+        while killed < kills:
+            number += 1
+            end = self(works(number))
+            yield number, end
+            killed += end.killed

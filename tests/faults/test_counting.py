@@ -26,7 +26,7 @@ def test_that_fails(counted):
 def test_only_what_went_well_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("counts", "outcomes", "seconds"):
+    for name in ("counts", "outcomes"):
         monkeypatch.setattr(conftest, name, type(getattr(conftest, name))())
     monkeypatch.setenv(conftest.FILE, str(tmp_path / "reliability.json"))
     file = tmp_path / "test_inner.py"

@@ -130,10 +130,12 @@ def test_changes(view: ModelView, tmp_path: Path, counted: Counted, kills: int) 
     """Each ledger is killed again and again, so that what one death left behind is there at the next."""
     base = [view.weight(layer).clone() for layer in range(view.n_layers)]
     killer = Killer(rehearse(says_what_it_does(tmp_path / "rehearsal", view, Log(), 0, 5)))
-    log, path, survived, seed = Log(), tmp_path / "0", 0, 0
-    while survived < kills:
-        seed += 1
-        end = killer(says_what_it_does(path, view, log, seed, 5))
+    log, path = Log(), tmp_path / "0"
+
+    def more(seed: int) -> Callable[[Say], None]:
+        return says_what_it_does(path, view, log, seed, 5)
+
+    for seed, end in killer.until(kills, more):
         done, pending = acknowledged(end.said)
         for change in done:
             log = log.after(change)
@@ -142,12 +144,11 @@ def test_changes(view: ModelView, tmp_path: Path, counted: Counted, kills: int) 
                 log = log.after(pending[0])
             check_sound(ledger, view, log, base)
         view.restore()
-        survived += end.killed
         if seed % 10 == 0:
             shutil.rmtree(path)
             log, path = Log(), tmp_path / str(seed)
-    counted(KILLS, survived)
-    counted("kills survived by apply, undo, redo, supersede and undo_to", survived)
+    counted(KILLS, kills)
+    counted("kills survived by apply, undo, redo, supersede and undo_to", kills)
 
 
 @few_or_many(2, 25)
@@ -174,21 +175,17 @@ def test_sequences(view: ModelView, tmp_path: Path, counted: Counted, kills: int
 
     killer = Killer(rehearse(work(tmp_path / "whole")))
     edits, weights = found(tmp_path / "whole")
-    survived, seed = 0, 0
-    while survived < kills:
-        seed += 1
+    for seed, end in killer.until(kills, lambda seed: work(tmp_path / str(seed))):
         path = tmp_path / str(seed)
-        end = killer(work(path))
         partly = found(path)[0]
         done = len([line for line in end.said if line.isdecimal()])
         assert partly in (edits[:done], edits[: done + 1])
         assert not rehearse(work(path)).killed
         again = found(path)
         assert again[0] == edits and equal(again[1], weights)
-        survived += end.killed
         shutil.rmtree(path)
-    counted(KILLS, survived)
-    counted("kills survived by sequences", survived)
+    counted(KILLS, kills)
+    counted("kills survived by sequences", kills)
 
 
 @few_or_many(4, 60)
@@ -209,6 +206,8 @@ def test_imports(view: ModelView, tmp_path: Path, counted: Counted, kills: int, 
     view.restore()
 
     def work(path: Path) -> Callable[[Say], None]:
+        shutil.copytree(tmp_path / "before", path)
+
         def bring(say: Say) -> None:
             with Ledger.open(path, view) as ledger:
                 say(str(take(incoming, view, ledger, supersede=True)))
@@ -222,22 +221,16 @@ def test_imports(view: ModelView, tmp_path: Path, counted: Counted, kills: int, 
         view.restore()
         return state
 
-    shutil.copytree(tmp_path / "before", tmp_path / "whole")
     killer = Killer(rehearse(work(tmp_path / "whole")))
     all_of_it = found(tmp_path / "whole")
-    survived, seed = 0, 0
-    while survived < kills:
-        seed += 1
+    for seed, end in killer.until(kills, lambda seed: work(tmp_path / str(seed))):
         path = tmp_path / str(seed)
-        shutil.copytree(tmp_path / "before", path)
-        end = killer(work(path))
         state = found(path)
         wanted = all_of_it if end.said else one if state[0] == one[0] else all_of_it
         assert state[0] == wanted[0] and equal(state[1], wanted[1])
-        survived += end.killed
         shutil.rmtree(path)
-    counted(KILLS, survived)
-    counted("kills survived by imports", survived)
+    counted(KILLS, kills)
+    counted("kills survived by imports", kills)
 
 
 @few_or_many(3, 40)
@@ -264,21 +257,21 @@ def test_exports(view: ModelView, tmp_path: Path, counted: Counted, kills: int, 
     shutil.copytree(place, tmp_path / "kept")
     killer = Killer(rehearse(work("new", place)))
     (new,) = killer.rehearsal.said
-    survived, seed = 0, 0
-    while survived < kills:
-        seed += 1
+
+    def again(seed: int) -> Callable[[Say], None]:
         shutil.rmtree(place)
         if seed % 2:
             shutil.copytree(tmp_path / "kept", place)
-        end = killer(work("new", place))
+        return work("new", place)
+
+    for seed, end in killer.until(kills, again):
         found = whole_export(place)
         assert found in ([new] if end.said else [*old.said, new] if seed % 2 else [None, new])
         assert not rehearse(work("new", place)).killed
         assert whole_export(place) == new
         assert list(place.parent.iterdir()) == [place], "what the killed process left is cleared away"
-        survived += end.killed
-    counted(KILLS, survived)
-    counted("kills survived by exports", survived)
+    counted(KILLS, kills)
+    counted("kills survived by exports", kills)
 
 
 def whole_export(place: Path) -> str | None:

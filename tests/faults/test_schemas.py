@@ -174,17 +174,12 @@ def test_a_killed_migration(view: ModelView, tmp_path: Path, counted: Counted, k
     before = rows(source.with_name("written"))
     place = tmp_path / "place"
 
-    def again() -> None:
+    def again(_: int = 0) -> Work:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(source, place)
+        return opening(place, view)
 
-    again()
-    killer = Killer(rehearse(opening(place, view)))
-    survived = 0
-    while survived < kills:
-        again()
-        end = killer(opening(place, view))
-        survived += end.killed
+    for _ in Killer(rehearse(again())).until(kills, again):
         copy = place / "ledger.sqlite.v1"
         for name in ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-journal"):  # look at copies: looking mends
             if (place / name).exists():
@@ -202,5 +197,5 @@ def test_a_killed_migration(view: ModelView, tmp_path: Path, counted: Counted, k
             assert report.ok, report.problems
         assert version(place / "ledger.sqlite") == SCHEMA and rows(copy) == before
         view.restore()
-    counted(KILLS, survived)
-    counted("kills survived by migrations", survived)
+    counted(KILLS, kills)
+    counted("kills survived by migrations", kills)
