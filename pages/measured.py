@@ -58,9 +58,14 @@ def section(kind: str, name: str, place: str) -> str:
 
 def _written(one: Measured, place: str) -> str:
     files = [f"[{name}.json]({relative(f'{FILES}{RESULTS}/{name}.json', place)})" for name in one.files]
-    pages = [f"[{name}]({relative(f'results/{name}.md', place)})" for name in one.pages]
+    pages = [f"[{name}]({relative(f'results/{_file(name)}', place)})" for name in one.pages]
     more = f"; in full: {', '.join(pages)}" if pages else ""
     return f"{one.title}\n\n{table(one.head, one.rows, 2)}\n\nFrom {', '.join(files)}{more}."
+
+
+def _file(page: str) -> str:
+    """The file of a page of results, which is of one of two kinds."""
+    return next((f"{page}{end}" for end in (".md", ".html") if (ROOT / "docs/results" / f"{page}{end}").exists()), page)
 
 
 def _single(name: str) -> Measured:
@@ -111,6 +116,24 @@ def _sequence(name: str) -> Measured:
     ]
     title = f"A sequence of edits, one by one, all of them asked at its end; {GENERATION}."
     return Measured(title, head, rows, files, files)
+
+
+def _ranked(name: str) -> Measured:
+    """The leaderboard's rows of an editor, at the end of what was edited in a row."""
+    found = read("leaderboard")
+    rows: Rows = [
+        (
+            entry["model"],
+            entry["method"],
+            entry["regime"],
+            *(_interval(entry["scores"]["generation"][score]) for score in (*SCORES, "known")),
+        )
+        for entry in found.get("entries", ())
+        if found["methods"][entry["method"]]["editor"] == name
+        and (entry["kind"] == "single" or entry["when"] == "at the end")
+    ]
+    title = f"In the leaderboard, on the same cases as all methods, a sequence asked at its end; {GENERATION}."
+    return Measured(title, ("model", "row", "edits", *SCORES, "known"), rows, ["leaderboard"], ["leaderboard"])
 
 
 def _grid(name: str, of: str) -> Measured:
@@ -172,5 +195,5 @@ def _interval(value: Mapping[str, Any] | None) -> str:
 
 TABLES: Mapping[str, Sequence[Callable[[str], Measured]]] = {
     "localizers": (_identified, lambda name: _grid(name, "localizer")),
-    "editors": (_single, _examined, _sequence, lambda name: _grid(name, "editor")),
+    "editors": (_single, _examined, _sequence, _ranked, lambda name: _grid(name, "editor")),
 }

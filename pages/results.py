@@ -17,6 +17,7 @@ from pages.links import FILES, ROOT, relative
 PLACE = "results/index.md"
 FOLDER = ROOT / "benchmarks/results"
 PAGES = ROOT / "docs/results"
+MAKEFILE = ROOT / "Makefile"
 
 
 def pages() -> dict[str, str]:
@@ -77,6 +78,11 @@ def what(path: Path) -> str:
         return escaped(
             " ".join((ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").split("\n\n")[0].split())
         )
+    target = re.search(
+        rf"^{words.removeprefix('make ')}:.*?## (.*)$", MAKEFILE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    if target is not None:
+        return escaped(target[1])
     known = {name: parts(command)[0][0] for name, command in commands(application())}
     own = [name for name in known if words.startswith(f"{name} ")]
     return escaped(known[max(own, key=len)]) if own else MISSING

@@ -5,9 +5,9 @@ from collections import defaultdict
 
 import pytest
 
-from errata.evaluation.statistics import Values, differences, estimate, fact_means, interval, mean_over_facts
+from errata.evaluation.statistics import Values, differences, estimate, fact_means, interval, mean_over_facts, score
 from errata.reproduce.grid.paired import difference, summary
-from errata.scores import bootstrap
+from errata.scores import bootstrap, wilson
 
 
 def width(values: Values, design: str) -> float:
@@ -114,6 +114,28 @@ def test_crossed_takes_facts_that_only_some_seeds_drew() -> None:
     assert low < mean_over_facts(apart) < high
     # Two facts of two seeds: one sample in eight draws no fact with its seed, the others give 0, 1 or between.
     assert interval({("a", 0): 0.0, ("b", 1): 1.0}, "crossed") == (0.0, 1.0)
+
+
+def test_a_share_of_facts_has_wilsons_interval() -> None:
+    """All right of 200 is not surely all right; the bootstrap would say so."""
+    whole = score({(at, 0): 1.0 for at in range(200)})
+    assert whole is not None and (whole.low, whole.high) == wilson(1.0, 200) and 0.98 < whole.low < 0.99
+    of_two_seeds = score({(at, at % 2): float(at < 3) for at in range(10)})
+    assert of_two_seeds is not None and (of_two_seeds.low, of_two_seeds.high) == wilson(0.3, 10)
+
+
+@pytest.mark.parametrize(
+    ("values", "design"),
+    [
+        ({("a", 0): 1.0, ("b", 0): 0.5}, "nested"),
+        ({("a", 0): 1.0, ("a", 1): 0.0, ("b", 0): 1.0}, "nested"),
+        ({("a", 0): 1.0, ("b", 1): 0.0}, "crossed"),
+        ({}, "nested"),
+    ],
+    ids=["other values", "a fact of two seeds", "sequences of two seeds", "nothing"],
+)
+def test_other_scores_have_the_intervals_of_their_design(values: Values, design: str) -> None:
+    assert score(values, design) == estimate(values, design)  # pyright: ignore[reportArgumentType]
 
 
 def test_the_order_of_seeds_does_not_matter() -> None:

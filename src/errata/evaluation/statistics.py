@@ -22,14 +22,14 @@ Departure, ours: samples in which no drawn fact has a drawn seed are left out of
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from errata.scores import AT_ONCE, RESAMPLES, bootstrap, percentiles
+from errata.scores import AT_ONCE, RESAMPLES, bootstrap, percentiles, wilson
 
 # By fact and seed.
 Values = Mapping[tuple[Any, int], float]
@@ -77,6 +77,20 @@ def estimate(values: Values, design: Design = "nested", seed: int = 0) -> Estima
     if not values:
         return None
     return Estimate(mean_over_facts(values), *interval(values, design, seed), len(fact_means(values)))
+
+
+def score(values: Values, design: Design = "nested", seed: int = 0) -> Estimate | None:
+    """`estimate` of a score; a share of facts that one seed each drew has Wilson's interval (errata.scores).
+
+    The bootstrap's would be no wider than a point where all facts are alike. Of a difference, which may be negative,
+    give `estimate`.
+    """
+    found = estimate(values, design, seed)
+    of_sequences = design == "crossed" and len({drawn for _, drawn in values}) > 1
+    if found is None or of_sequences or found.n < len(values) or set(values.values()) - {0.0, 1.0}:
+        return found
+    low, high = wilson(found.mean, found.n)
+    return replace(found, low=low, high=high)
 
 
 def _nested(values: Values, seed: int) -> Float[Tensor, " resamples"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from errata.evaluation.contrast import DESIGNS
 from errata.evaluation.results import Results
-from errata.evaluation.statistics import estimate
+from errata.evaluation.statistics import estimate, score
 
 
 def summary(found: Results) -> dict[str, dict[str, dict[str, Any]]]:
@@ -18,7 +18,7 @@ def _scores(found: Results, protocol: str) -> dict[str, dict[str, Any]]:
     design = DESIGNS[found.header.regime]
     scores: dict[str, dict[str, Any]] = {}
     for metric in found.metrics(protocol):
-        now = estimate(found.values(protocol, metric), design)
+        now = score(found.values(protocol, metric), design)
         then = estimate(found.values(protocol, metric, "before"), "means")
         if now is not None:
             scores[metric] = {
