@@ -47,6 +47,7 @@ def page() -> str:
         "Made from the commands themselves; `errata COMMAND --help` prints the same. Every command takes `--help`, "
         "prints results on standard output and everything else on standard error, and ends with 0 (done), 1 (not done, "
         "or not sound), 2 (bad input) or 130 (interrupted). [Errors](errors.md) says what to do about each.",
+        "A command about one model takes it as its first argument; beside files, or a page to write, it is `--model`.",
         "`errata --version` prints the version; `errata --install-completion` completes words in your shell.",
     ]
     for panel, sections in panels.items():

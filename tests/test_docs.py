@@ -84,6 +84,23 @@ def test_the_page_on_the_grid_is_that_of_the_result_file() -> None:
     assert shown == page(results, {model: f"grid-{model}-heat.png" for model in results})
 
 
+def test_the_leaderboard_is_that_of_the_result_file() -> None:
+    from benchmarks._leaderboard_table import table
+    from errata.reports.leaderboard.page import page
+
+    result = json.loads((ROOT / "benchmarks/results/leaderboard.json").read_text(encoding="utf-8"))
+    assert (ROOT / "docs/results/leaderboard.html").read_text(encoding="utf-8") == page(result)
+    shown = re.search(
+        r"<!-- rows -->\n(.*?)\n<!-- /rows -->", (ROOT / "docs/leaderboard.md").read_text("utf-8"), re.DOTALL
+    )
+    assert shown and shown[1] == table(result)
+    for kind, cases in {"single": 200, "sequential": 500}.items():
+        own = [entry for entry in result["entries"] if entry["kind"] == kind and entry["cases"] == cases]
+        for model in result["weights"]:
+            editors = {result["methods"][entry["method"]]["editor"] for entry in own if entry["model"] == model}
+            assert len(editors) >= 8
+
+
 def test_the_page_on_widths_is_that_of_the_result_files() -> None:
     from errata.reports.o_edit.widths import by_width, page
 

@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 TARGETS = {
     *("help", "demo", "test", "test-slow", "test-faults", "test-lowest", "test-newest"),
-    *("check", "fix", "bench", "house", "notebooks", "licences", "sbom", "audit", "clean"),
+    *("check", "fix", "bench", "fuzz", "house", "notebooks", "licences", "sbom", "audit", "clean"),
 }
 
 

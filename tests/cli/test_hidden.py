@@ -35,14 +35,23 @@ def test_a_recorded_command_has_no_secret(words: list[str], variable: str, monke
 
 
 def test_all_else_is_recorded_as_it_was() -> None:
-    words = ["evaluate", "--model", "pocket-gelu", "--judge-url", "https://host/v1", "--judge-key", "MY_KEY", "what?"]
+    words = [
+        "evaluate",
+        "--model",
+        "pocket-gelu",
+        "--judge-url",
+        "https://host/v1",
+        "--judge-key-variable",
+        "MY_KEY",
+        "what?",
+    ]
     assert without_secrets(words) == words
 
 
 def test_a_key_in_place_of_its_name_is_not_repeated(run: Run) -> None:
     judge = ["--protocol", "judge", "--judge-url", "http://127.0.0.1:9/v1", "--judge-model", "m"]
     for key in (SECRET, "sk-AbCdEfGh", "abcdef0123456789"):
-        refused = run("evaluate", "--cases", 1, *judge, "--judge-key", key, "--json")
+        refused = run("evaluate", "--cases", 1, *judge, "--judge-key-variable", key, "--json")
         assert refused.code == 2 and "name of one that is set" in refused.json["error"]
         assert key not in refused.out + refused.err
 

@@ -53,7 +53,7 @@ def evaluate(
         None
     ),
     judge_model: Annotated[str | None, typer.Option(metavar="NAME", help="The model that judges.")] = None,
-    judge_key: Annotated[
+    judge_key_variable: Annotated[
         str, typer.Option(metavar="NAME", help="The environment variable that holds the judge's key.")
     ] = hidden.KEY,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results here, as JSON Lines.")] = None,
@@ -72,7 +72,7 @@ def evaluate(
     from errata.evaluation.results import write
 
     chosen = tuple(protocol or ("generation",))
-    how = _settings(chosen, limit, judge_url, judge_model, judge_key)
+    how = _settings(chosen, limit, judge_url, judge_model, judge_key_variable)
     if (task or text) and not (ledger or sequential):
         raise InputError("--task and --text ask one model: give --ledger, or --sequential, which ends in one.")
     unit = _unit(model, data, files or [], cases, seed, sequential, batch, method, settings or [], ledger)

@@ -27,7 +27,7 @@ def entry(method: str, when: str, efficacy: float, retained: list[list[float]]) 
         "cases": 9,
         "already": 1,
         "failed": 2 if method == "B <b>" else 0,
-        "seconds_per_edit": 0.25,
+        "seconds_per_step": 0.25,
         "retained": retained,
         "scores": {"generation": scores, "likelihood": {"efficacy": score(0.75), "efficacy_magnitude": score(-0.1)}},
     }

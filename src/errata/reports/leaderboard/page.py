@@ -81,7 +81,8 @@ def _said(entries: Sequence[Entry]) -> str:
     return (
         f"{first['cases']} cases, {seeds} seed{'s' if seeds > 1 else ''}. "
         + (f"{already} of them said the target before any edit. " if already else "No case said the target before. ")
-        + "In the row <em>unedited</em> stands what an edit that does nothing scores."
+        + "In the row <em>unedited</em> stands what an edit that does nothing scores. Seconds "
+        "are the median of a step, which is all that is edited at once."
     )
 
 
@@ -100,12 +101,12 @@ def _table(result: Result, entries: Sequence[Entry], protocol: str) -> str:
         [
             escape(entry["method"]),
             *(_cell(entry["scores"][protocol].get(name), entry["method"] in level.get(name, ())) for name in shown),
-            f"{entry['seconds_per_edit']:.2f}",
+            f"{entry['seconds_per_step']:.2f}",
             str(entry["failed"]),
         ]
         for entry in entries
     ]
-    heads = ["method", *(name.replace("_", " ") for name in shown), "s an edit", "failed"]
+    heads = ["method", *(name.replace("_", " ") for name in shown), "s a step", "failed"]
     return table(heads, [unedited, *rows], numbers=range(1, len(heads)), raw=True)
 
 

@@ -45,13 +45,14 @@ class Asked:
 class Found:
     """The results of a unit right after each edit and at its end (None of single edits), and what its edits took.
 
-    `retained` holds, on the way of a sequence, how many cases were edited and the share of them that says the target.
+    A step is all that is edited at once; `seconds_per_step` is the median. `retained` holds, on the way of a sequence,
+    how many cases were edited and the share of them that says the target.
     """
 
     right_after: Results
     at_end: Results | None
     retained: list[tuple[int, float]]
-    seconds_per_edit: float
+    seconds_per_step: float
     seconds: float
     error: str | None
 

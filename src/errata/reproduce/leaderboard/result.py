@@ -51,7 +51,7 @@ class Entry:
             "cases": len(self.results.rows),
             "already": sum(row.already for row in self.results.rows),
             "failed": sum(row.failed for row in self.results.rows),
-            "seconds_per_edit": statistics.median(part["seconds_per_edit"] for part in self.parts),
+            "seconds_per_step": statistics.median(part["seconds_per_step"] for part in self.parts),
             "retained": _retained(self.parts),
             "scores": summary(self.results),
         }

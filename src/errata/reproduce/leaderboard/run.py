@@ -126,7 +126,7 @@ def _plain(found: Found) -> dict[str, Any]:
     return {
         "results": {when: to_lines(own) for when, own in results.items() if own is not None},
         "retained": found.retained,
-        "seconds_per_edit": found.seconds_per_edit,
+        "seconds_per_step": found.seconds_per_step,
         "seconds": found.seconds,
         "failed": sum(row.failed for row in found.right_after.rows),
         "error": found.error,

@@ -28,7 +28,7 @@ Glance = Callable[[Sequence[Examination]], float]
 
 @dataclass(frozen=True)
 class Trial(Generic[Answers]):
-    """What was said of every case, in their order; which cases' edits failed and why; the seconds of every edit.
+    """What was said of every case, in their order; which cases' edits failed and why; the seconds of every step.
 
     `at_end` is None of single edits; `retained` holds, on the way of a sequence, the cases edited and what `glance`
     gave of them.
