@@ -26,7 +26,8 @@ def bars(entries: Sequence[Entry], protocol: str, metrics: Sequence[str], title:
                 score = entry["scores"][protocol].get(metric)
                 if score is not None:
                     _bar(axes, row, score)
-            axes.set(xlim=(0, 1.02), ylim=(len(entries) - 0.4, -0.6), xticks=[0, 0.5, 1])
+            axes.set(xlim=(0, 1.02), ylim=(len(entries) - 0.4, -0.6))
+            axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
             axes.set_title(metric, fontsize=9, loc="left", color=INK)
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)

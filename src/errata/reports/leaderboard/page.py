@@ -126,7 +126,7 @@ def _cell(score: Mapping[str, Any] | None, level: bool) -> str:
     low, high = score["interval"]
     mean = f"{score['mean']:.3f}".replace("-", "−")
     shown = f"<strong>{mean}</strong>" if level else mean
-    return f'{shown}<br><span class="note">{low:.2f}–{high:.2f}</span>'
+    return f'{shown}<br><span class="note">{low:.3f}–{high:.3f}</span>'
 
 
 def _figures(entries: Sequence[Entry], protocol: str, title: str) -> list[str]:
