@@ -12,6 +12,7 @@ import random
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 import torch
+from tqdm import tqdm
 
 Say = Callable[[str], None]
 Work = Callable[[Say], None]
@@ -126,6 +128,7 @@ def _work(work: Work, pipe: int, last: int | None) -> None:
                 die()
 
     code = 1
+    tqdm.set_lock(threading.RLock())  # its own is shared with the parent, and stays held when its holder is killed
     try:
         torch.set_num_threads(1)
         os.write(pipe, f"{_BEGUN}\n".encode())
