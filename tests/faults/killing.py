@@ -31,6 +31,7 @@ needs_fork = pytest.mark.skipif(
 )
 
 KILLS = "kills survived"
+LONGEST = 300  # seconds after which a process that hangs ends, which fails its test
 
 _OF_THE_SYSTEM = frozenset(
     {"open", "fsync", "replace", "rename", "mkdir", "rmdir", "unlink", "remove", "chmod", "write"}
@@ -128,7 +129,9 @@ def _work(work: Work, pipe: int, last: int | None) -> None:
                 die()
 
     code = 1
-    tqdm.set_lock(threading.RLock())  # its own is shared with the parent, and stays held when its holder is killed
+    # tqdm's lock, which its subclasses keep too, is shared with the parent and stays held when its holder is killed.
+    tqdm.get_lock().locks[:] = [threading.RLock()]
+    signal.alarm(LONGEST)
     try:
         torch.set_num_threads(1)
         os.write(pipe, f"{_BEGUN}\n".encode())
