@@ -2,6 +2,7 @@
 
 import pytest
 from tqdm import tqdm
+from tqdm.std import TqdmDefaultWriteLock
 
 from tests.faults.killing import Say, die, needs_fork, run
 
@@ -9,9 +10,9 @@ pytestmark = needs_fork
 
 
 class Kept(tqdm):
-    """A progress bar with the lock as its own, as tqdm leaves its subclasses after a map over threads."""
+    """A progress bar with a lock of its own, as tqdm gives those of its subclasses that are used before it."""
 
-    _lock = tqdm.get_lock()
+    _lock = TqdmDefaultWriteLock()
 
 
 @pytest.mark.parametrize("bar", [tqdm, Kept])
