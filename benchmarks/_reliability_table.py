@@ -54,7 +54,7 @@ def counts(result: dict[str, Any]) -> str:
     tests = result["tests"]
     other = ", ".join(f"{n:,} {outcome}" for outcome, n in tests.items() if outcome != "passed")
     said = (
-        f"`{result['command']}`, Errata {result['versions']['errata']}, Python {result['python']}, {result['cores']} "
+        f"`{result['command']}`, Errata {result['versions']['errata-lm']}, Python {result['python']}, {result['cores']} "
         f"processors, {result['seconds'] / 60:.0f} minutes: {tests['passed']:,} tests passed{other and ', ' + other}."
     )
     rows = [f"| {what} | {count:,} |" for what, count in result["counts"].items()]
