@@ -54,8 +54,9 @@ def counts(result: dict[str, Any]) -> str:
     tests = result["tests"]
     other = ", ".join(f"{n:,} {outcome}" for outcome, n in tests.items() if outcome != "passed")
     said = (
-        f"`{result['command']}`, Errata {result['versions']['errata-lm']}, Python {result['python']}, {result['cores']} "
-        f"processors, {result['seconds'] / 60:.0f} minutes: {tests['passed']:,} tests passed{other and ', ' + other}."
+        f"`{result['command']}`, Errata {result['versions']['errata-lm']}, Python {result['python']}, "
+        f"{result['cores']} processors, {result['seconds'] / 60:.0f} minutes: {tests['passed']:,} tests passed"
+        f"{other and ', ' + other}."
     )
     rows = [f"| {what} | {count:,} |" for what, count in result["counts"].items()]
     return "\n".join([textwrap.fill(said, 128, break_on_hyphens=False), "", "| counted | times |", "|---|---:|", *rows])
