@@ -13,8 +13,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from errata.doctor import OWN
+
 ROOT = Path(__file__).parent.parent
-BESIDE = ("dev", "docs", "fuzz")  # extras for work on this repository: nothing of them is needed to run Errata
 OSI = "License :: OSI Approved :: "
 HEAD = """\
 # Licences
@@ -49,7 +50,7 @@ def direct() -> dict[str, tuple[Requirement, list[str]]]:
     groups = {"": project["dependencies"], **project["optional-dependencies"]}
     found: dict[str, tuple[Requirement, list[str]]] = {}
     for extra, lines in groups.items():
-        for asked in map(Requirement, lines if extra not in BESIDE else ()):
+        for asked in map(Requirement, lines if extra not in OWN else ()):
             extras = found.setdefault(canonicalize_name(asked.name), (asked, []))[1]
             if extra:
                 extras.append(extra)

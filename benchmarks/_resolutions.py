@@ -27,11 +27,12 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from errata.doctor import OWN
+
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "benchmarks" / "results" / "resolutions.json"
 ENDS = ("lowest", "newest")
-# Extras for work on this repository, and what of them the tests are run with; the rest looks at the source.
-BESIDE = ("dev", "docs", "fuzz")
+# What the tests are run with, of the extras for work on this repository; the rest looks at the source.
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "beartype", "captum", "duckdb", "httpx")
 CORE = (  # something of every part, and what each direct dependency is for
     "tests/test_deltas.py",
@@ -62,7 +63,7 @@ def requirements() -> dict[str, Requirement]:
     """Every direct dependency by name, of all extras and of the tools of the tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    groups = [project["dependencies"], *(own for name, own in extras.items() if name not in BESIDE)]
+    groups = [project["dependencies"], *(own for name, own in extras.items() if name not in OWN)]
     lines = [line for group in groups for line in group]
     lines += [line for line in extras["dev"] if Requirement(line).name in TOOLS]
     return {found.name: found for found in map(Requirement, lines)}

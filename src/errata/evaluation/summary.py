@@ -6,7 +6,7 @@ from typing import Any
 
 from errata.evaluation.contrast import DESIGNS
 from errata.evaluation.results import Results
-from errata.evaluation.statistics import estimate, score
+from errata.evaluation.statistics import mean_over_facts, score
 
 
 def summary(found: Results) -> dict[str, dict[str, dict[str, Any]]]:
@@ -19,12 +19,12 @@ def _scores(found: Results, protocol: str) -> dict[str, dict[str, Any]]:
     scores: dict[str, dict[str, Any]] = {}
     for metric in found.metrics(protocol):
         now = score(found.values(protocol, metric), design)
-        then = estimate(found.values(protocol, metric, "before"), "means")
+        then = found.values(protocol, metric, "before")
         if now is not None:
             scores[metric] = {
                 "mean": now.mean,
                 "interval": [now.low, now.high],
                 "n": now.n,
-                "before": None if then is None else then.mean,
+                "before": mean_over_facts(then) if then else None,
             }
     return scores
